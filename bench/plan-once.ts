@@ -1,4 +1,5 @@
 import { plan } from '../lib/plan/plan.ts';
+import { jobContextsOf } from '../lib/plan/request/accept-request.ts';
 import type { DatasetEntry, Inventory, SnapshotEntry } from '../schemas/inventory.ts';
 
 /**
@@ -66,12 +67,12 @@ const target: Inventory = {
             .map((at) => datasetAt('dozer/data', at, snapshotsEach / 2, 4n * 10n ** 17n)),
         ],
 };
-const began = performance.now();
-const result = plan(
+const [context] = jobContextsOf('src', [
   { dataset: 'tank/data', package: 'replication', to: { host: 'dst', dataset: 'dozer/data' } },
-  source,
-  target,
-);
+]);
+if (!context) throw new Error('no request');
+const began = performance.now();
+const result = plan(context, source, target);
 const seconds = (performance.now() - began) / 1000;
 if (!result.ok || result.refused) throw new Error(JSON.stringify(result.ok ? result.refused?.[0] : result.error));
 // maxRSS is in kilobytes (Node's process.resourceUsage)

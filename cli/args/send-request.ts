@@ -1,11 +1,8 @@
 import { z } from 'zod';
-import { targetRoot } from '../../lib/plan/request/target-name.ts';
-import { requestFault } from '../../lib/plan/request/validate-request.ts';
-import { ZpsendError } from '../../schemas/errors.ts';
-import { isWithin } from '../../schemas/names.ts';
+import { jobContextsOf } from '../../lib/plan/request/accept-request.ts';
+import type { JobContext } from '../../lib/plan/request/job-context.ts';
 import { type SendRequest, sendRequestSchema } from '../../schemas/plan.ts';
 import { streamWishSchema } from '../../schemas/stream.ts';
-import { usage } from '../exit-codes.ts';
 import { parseBase, parseSource, parseTarget } from './names.ts';
 import { propertiesOf } from './property-options.ts';
 import type { SendOptions } from './send-options.ts';
@@ -14,6 +11,8 @@ import type { SendOptions } from './send-options.ts';
 export interface Requests {
   host: string;
   requests: SendRequest[];
+  /** The same, validated as the sender does it. */
+  contexts: JobContext[];
 }
 
 /** @throws ZpsendError BAD_REQUEST for an invalid name, options that conflict, or two targets that overlap */
@@ -31,25 +30,7 @@ export function requestsOf(
     to: { ...parseTarget(target, thisHost), ...(append && { append }) },
     ...fields,
   }));
-  for (const request of requests) {
-    // the planner's rules, before anything is sent
-    const fault = requestFault(request, { host }, request.to);
-    if (fault) throw ZpsendError.fromBody(fault.error);
-  }
-  const names = requests.map((request) => `${targetRoot(request)} on ${request.to.host}`);
-  const twice = names.findIndex((name, at) => names.indexOf(name) !== at);
-  if (twice >= 0) throw usage(`the target ${targets[twice]} is given twice (${names[twice]})`);
-  refuseOverlaps(requests);
-  return { host, requests };
-}
-
-/** If one target lies in another on the same host, two jobs would write into the same datasets. */
-function refuseOverlaps(requests: readonly SendRequest[]): void {
-  const roots = requests.filter((request) => request.package).map((request) => [request.to.host, targetRoot(request)]);
-  for (const [at, [host = '', inner = '']] of roots.entries()) {
-    const around = roots.find(([other, outer = ''], index) => index !== at && other === host && isWithin(inner, outer));
-    if (around) throw usage(`the targets overlap: ${inner} on ${host} lies in ${around[1]}, which is a target too`);
-  }
+  return { host, requests, contexts: jobContextsOf(host, requests) };
 }
 
 /** The options that are fields of a request, and those that are parts of its `stream`. */

@@ -1,10 +1,11 @@
 import type { Command } from 'commander';
 import { shortagesOf } from '../../lib/plan/placement/space.ts';
 import { plan as planPurely } from '../../lib/plan/plan.ts';
+import type { JobContext } from '../../lib/plan/request/job-context.ts';
 import { timing } from '../../lib/time/timing.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { isWithin } from '../../schemas/names.ts';
-import type { PlanReply, SendRequest, Step } from '../../schemas/plan.ts';
+import type { PlanReply, Step } from '../../schemas/plan.ts';
 import { withColonHint } from '../args/colon-pool.ts';
 import { readInventories } from '../args/inventory-file.ts';
 import { packageHelp, type SendOptions, withSendOptions } from '../args/send-options.ts';
@@ -87,16 +88,21 @@ function resultOf({ plan, shortages = [] }: PlanReply): TargetResult {
 }
 
 function planFromFile(
-  { host, requests }: Requests,
+  { host, contexts }: Requests,
   { source, target }: ReturnType<typeof readInventories>,
 ): PlanReply[] {
   if (host !== source.host) throw usage(`the source in the file is ${source.host}, not ${host}`);
-  const planned = (request: SendRequest): PlanReply => {
-    const plan = planPurely(request, source, target);
+  const planned = (context: JobContext): PlanReply => {
+    const plan = planPurely(context, source, target);
     const shortages = plan.ok ? shortagesOf(plan.steps, target) : [];
-    return { sourceHost: source.host, targetHost: request.to.host, ...(shortages.length > 0 && { shortages }), plan };
+    return {
+      sourceHost: source.host,
+      targetHost: context.targetHost,
+      ...(shortages.length > 0 && { shortages }),
+      plan,
+    };
   };
-  return requests.map(planned);
+  return contexts.map(planned);
 }
 
 const planOverBus = (cli: Cli, { host, requests }: Requests): Promise<PlanReply[]> =>

@@ -87,7 +87,11 @@ async function hinted(cli: Cli, outcome: Outcome): Promise<Outcome> {
 }
 
 /** Starts the jobs only. A private sender would end with this command. @returns the exit status */
-async function detached(cli: Cli, { host, requests }: Requests, { quiet, json }: Options): Promise<number> {
+async function detached(
+  cli: Cli,
+  { host, requests }: Pick<Requests, 'host' | 'requests'>,
+  { quiet, json }: Options,
+): Promise<number> {
   const { io } = cli;
   const interrupt = catchInterrupt();
   const jobs = await withBus(cli, (bus) =>

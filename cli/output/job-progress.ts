@@ -1,4 +1,4 @@
-import { targetRoot } from '../../lib/plan/request/target-name.ts';
+import { targetDatasetOf } from '../../lib/plan/request/target-name.ts';
 import type { Code } from '../../schemas/errors.ts';
 import type { Job, JobDataset } from '../../schemas/job.ts';
 import type { SendRequest } from '../../schemas/plan.ts';
@@ -117,7 +117,7 @@ export function progressLine(followed: Followed): string {
 
 /** The target of a request: `HOST`, or `HOST:DATASET` if the request names the dataset. */
 export const targetOf = (request: SendRequest): string =>
-  request.to.dataset === undefined ? request.to.host : `${request.to.host}:${targetRoot(request)}`;
+  request.to.dataset === undefined ? request.to.host : `${request.to.host}:${targetDatasetOf(request)}`;
 
 /** The result of a job in one line, without its error. */
 export function resultLine(job: Job): string {

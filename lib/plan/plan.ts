@@ -1,15 +1,14 @@
 import type { Inventory } from '../../schemas/inventory.ts';
-import { datasetOf, poolOf } from '../../schemas/names.ts';
-import type { Plan, SendRequest, Step } from '../../schemas/plan.ts';
+import { poolOf } from '../../schemas/names.ts';
+import type { Plan, Step } from '../../schemas/plan.ts';
 import { withModified } from './conflict/modified.ts';
 import { type Draft, policyOf, underPolicy } from './conflict/resolve.ts';
 import type { DatasetPlans } from './dataset-plan.ts';
 import { findDataset, findSubtree } from './inventory/listing.ts';
 import { type Matched, matchTargets } from './match/match-targets.ts';
 import { isRefusal, type Refusal, refuse } from './refusal.ts';
+import type { JobContext } from './request/job-context.ts';
 import { noSuchDataset, selectPackage } from './request/selection.ts';
-import { targetRoot } from './request/target-name.ts';
-import { requestFault } from './request/validate-request.ts';
 import { wantedOf } from './request/wanted.ts';
 import { composed } from './steps/compose.ts';
 import { planItems } from './steps/items.ts';
@@ -20,8 +19,8 @@ import { withFeatureNote } from './steps/stream-needs.ts';
  * @param source lists the dataset, for a package with its descendants
  * @param target lists its counterpart likewise; for a clone whose origin is outside the package, the whole pool
  */
-export function plan(request: SendRequest, source: Inventory, target: Inventory): Plan {
-  const plans = planDatasets(request, source, target);
+export function plan(context: JobContext, source: Inventory, target: Inventory): Plan {
+  const plans = planDatasets(context, source, target);
   return isRefusal(plans) ? plans : composed(plans);
 }
 
@@ -30,35 +29,41 @@ export function plan(request: SendRequest, source: Inventory, target: Inventory)
  * @param arrived steps of the same job that have arrived on the target, if it plans again
  */
 export function planDatasets(
-  request: SendRequest,
+  context: JobContext,
   source: Inventory,
   target: Inventory,
   arrived: readonly Step[] = [],
 ): DatasetPlans | Refusal {
-  const plans = planListed(request, source, target, arrived);
+  const plans = planListed(context, source, target, arrived);
   const isIdle = isRefusal(plans) || plans.datasets.every(({ steps }) => steps.length === 0);
-  return isIdle ? plans : (readOnlyPool(request, target) ?? withFeatureNote(plans, request, source, target));
+  return isIdle ? plans : (readOnlyPool(context, target) ?? withFeatureNote(plans, context, source, target));
 }
 
 function planListed(
-  request: SendRequest,
+  context: JobContext,
   source: Inventory,
   target: Inventory,
   arrived: readonly Step[],
 ): DatasetPlans | Refusal {
-  const fault = requestFault(request, source, target) ?? noPool(request, target);
+  const fault = otherHost(context, target) ?? noPool(context, target);
   if (fault) return fault;
-  const policy = policyOf(request);
+  const policy = policyOf(context.request);
   const draftOn = (listing: Inventory) =>
-    request.package ? draftPackage(request, source, listing, arrived) : draftSingle(request, source, listing, arrived);
+    context.isRecursive
+      ? draftPackage(context, source, listing, arrived)
+      : draftSingle(context, source, listing, arrived);
   if (policy) return underPolicy(policy, source, target, draftOn);
   const draft = draftOn(target);
   return isRefusal(draft) ? draft : withModified(draft, target.host);
 }
 
+function otherHost({ targetHost }: JobContext, { host }: Inventory): Refusal | undefined {
+  if (targetHost === host) return undefined;
+  return refuse('BAD_REQUEST', `The request is for ${targetHost}, but the target's listing is of ${host}.`);
+}
+
 /** An empty listing shows no pools. */
-function noPool(request: SendRequest, { host, datasets }: Inventory): Refusal | undefined {
-  const root = targetRoot(request);
+function noPool({ targetDataset: root }: JobContext, { host, datasets }: Inventory): Refusal | undefined {
   const pool = poolOf(root);
   if (datasets.length === 0 || datasets.some(({ name }) => poolOf(name) === pool)) return undefined;
   return refuse(
@@ -71,8 +76,7 @@ function noPool(request: SendRequest, { host, datasets }: Inventory): Refusal | 
 }
 
 /** Concerns pools only: a replica with the property `readonly` can receive. */
-function readOnlyPool(request: SendRequest, { host, readOnlyPools }: Inventory): Refusal | undefined {
-  const root = targetRoot(request);
+function readOnlyPool({ targetDataset: root }: JobContext, { host, readOnlyPools }: Inventory): Refusal | undefined {
   const pool = poolOf(root);
   if (!readOnlyPools?.includes(pool)) return undefined;
   return refuse(
@@ -84,52 +88,50 @@ function readOnlyPool(request: SendRequest, { host, readOnlyPools }: Inventory):
 }
 
 function draftSingle(
-  request: SendRequest,
+  context: JobContext,
   source: Inventory,
   target: Inventory,
   arrived: readonly Step[],
 ): Draft | Refusal {
-  const name = datasetOf(request.dataset);
-  const dataset = findDataset(source, name);
-  if (dataset === undefined) return noSuchDataset(source, name);
+  const { sourceDataset, targetDataset } = context;
+  const dataset = findDataset(source, sourceDataset);
+  if (dataset === undefined) return noSuchDataset(source, sourceDataset);
   if (isRefusal(dataset)) return dataset;
-  const wanted = wantedOf(request, source.host, dataset);
+  const wanted = wantedOf(context, dataset);
   if (isRefusal(wanted)) return wanted;
-  const root = targetRoot(request);
-  const existing = findDataset(target, root);
+  const existing = findDataset(target, targetDataset);
   if (isRefusal(existing)) return existing;
-  const item = { dataset, wanted, targetDataset: root, existing, parent: undefined };
+  const item = { dataset, wanted, targetDataset, existing, parent: undefined };
   const matched = { items: [item], findInFamily: none, findInPackage: none, sourceOf: none };
-  return draftOf(request, source, target, matched, arrived);
+  return draftOf(context, source, target, matched, arrived);
 }
 
 const none = () => undefined;
 
 function draftOf(
-  request: SendRequest,
+  context: JobContext,
   source: Inventory,
   target: Inventory,
   matched: Matched,
   arrived: readonly Step[],
 ): Draft | Refusal {
-  const plans = planItems(request, source, target, matched, arrived);
+  const plans = planItems(context, source, target, matched, arrived);
   return isRefusal(plans) ? plans : { plans, items: matched.items };
 }
 
 function draftPackage(
-  request: SendRequest,
+  context: JobContext,
   source: Inventory,
   target: Inventory,
   arrived: readonly Step[],
 ): Draft | Refusal {
-  const selection = selectPackage(request, source);
+  const selection = selectPackage(context, source);
   if (isRefusal(selection)) return selection;
-  const root = targetRoot(request);
+  const { sourceDataset: name, targetDataset: root } = context;
   const there = findSubtree(target, root);
   if (isRefusal(there)) return there;
-  const name = datasetOf(request.dataset);
   const matched = matchTargets(selection, name, root, there);
-  const draft = draftOf(request, source, target, matched, arrived);
+  const draft = draftOf(context, source, target, matched, arrived);
   if (isRefusal(draft)) return draft;
   const { plans, items } = draft;
   const missing = selection.missing.map(({ dataset, refusal }) => ({

@@ -104,6 +104,12 @@ export const timing = durations({
   /** A sender's jobs. */
   job: {
     progressMs: 500,
+    /** After the first failure of a step or a listing; doubles with each one, */
+    firstRetryMs: 250,
+    /** up to this. */
+    longestRetryMs: 3000,
+    /** The jobs of a fan-out wait at least this long for a late one, however fast the last step was. */
+    leastGatherMs: 250,
     /** How often the status of running datasets is updated. */
     statusMs: 2000,
     /** Before holds of a job that no sender runs are released, senders have this long to claim it: one that lists answers late. */
@@ -131,6 +137,28 @@ export const timing = durations({
   policies: {
     /** Malformed snapshot events are logged at most this often. */
     malformedMs: 60_000,
+    /** A run starts this long after the last trigger, */
+    quietMs: 30,
+    /** and at the latest this long after the first one. */
+    mostQuietMs: 1000,
+    /** A job of another sender without an event for this long counts as dead. */
+    silenceMs: 3000,
+    /** The first run of a policy after a start waits this long for events of jobs that already run. */
+    firstRunMs: 1000,
+    /** The first runs start this far from each other, since each lists both sides. */
+    betweenFirstRunsMs: 50,
+    /** After a failure that may pass; doubles with each one, */
+    firstRetryMs: 1000,
+    /** up to this. */
+    longestRetryMs: 300_000,
+    /** Events of a job of our own may arrive this long after its end. */
+    lastEventsMs: 10_000,
+    /** After a reconnect instances check their policies within this span, at random times. */
+    reconnectSpreadMs: 1000,
+    /** The bucket of policies is read this long after a write, */
+    afterWriteMs: 100,
+    /** and again after this, for a slow cluster. */
+    longAfterWriteMs: 2000,
   },
   status: {
     /** One entry is written at most this often. */

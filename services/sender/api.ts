@@ -1,6 +1,7 @@
 import type { Served } from '../../lib/bus/rpc/serve.ts';
 import { serveVerb, type VerbService } from '../../lib/bus/rpc/serve-verbs.ts';
 import { type SenderVerb, subjects } from '../../lib/bus/subjects.ts';
+import { jobContextsOf, requestsOf } from '../../lib/plan/request/accept-request.ts';
 import { jobRequestSchema, jobStatusRequestSchema } from '../../schemas/job.ts';
 import { type SendStart, sendRequestSchema, sendStartSchema } from '../../schemas/plan.ts';
 import { policiesRequestSchema } from '../../schemas/policy.ts';
@@ -23,12 +24,12 @@ import type { Policy } from './policies/policy.ts';
 import { openPolicyRunner, type PolicyRunner } from './policies/runner.ts';
 import { openTakeover, type Takeover } from './takeover/takeover.ts';
 
-/** Plans at once: each lists both sides. */
+/** Simultaneous plans: each lists both sides. */
 const plansAtOnce = 4;
 
 export interface Sender {
   readonly endpoints: Served[];
-  /** The jobs that run on any instance of this host; undefined where nobody can say. */
+  /** The jobs that run on any instance of this host; undefined where an instance did not answer. */
   livingJobs(): Promise<Set<string> | undefined>;
   /** Aborts every job and resolves when their holds are released. */
   stop(): Promise<void>;
@@ -36,17 +37,17 @@ export interface Sender {
 
 export interface SenderOptions extends Omit<JobDeps, 'livingJobs'> {
   readonly maxJobs: number;
-  /** Serve only this instance's own subjects: the sender that a command runs for itself takes nobody else's jobs. */
+  /** Serve only this instance's own subjects: the private sender of a command accepts no jobs of others. */
   readonly private: boolean;
   /** The configuration file's policies, and how often each is run without a trigger, in milliseconds; for a sender that is not private. */
   readonly policies: readonly Policy[];
   readonly reconcileMs: number;
 }
 
-/** Whoever asked a private sender looks after its jobs. */
-const nobody: Takeover = { abandon: () => false, end: () => {} };
+/** The command that runs a private sender looks after its jobs. */
+const noTakeover: Takeover = { abandon: () => false, end: () => {} };
 
-/** What the verbs of a sender work with. */
+/** The parts of a sender that its verbs use. */
 interface SenderParts {
   readonly options: SenderOptions;
   readonly jobs: Jobs;
@@ -66,7 +67,7 @@ export function serveSender(options: SenderOptions): Sender {
   );
   const runner = options.private ? undefined : openPolicyRunner({ ...options, jobs });
   const takeover = options.private
-    ? nobody
+    ? noTakeover
     : openTakeover({
         ...options,
         jobs,
@@ -112,8 +113,9 @@ function jobEndpoints({ options, jobs, takeover }: SenderParts): Served[] {
   const service = serviceOf(options);
 
   async function start(asked: SendStart, from?: string): Promise<object> {
-    const [job, ...others] = jobs.start(asked, from === undefined ? {} : { from });
-    return Array.isArray(asked.to) ? { jobs: [job, ...others], host } : { job, host };
+    const contexts = jobContextsOf(host, requestsOf(asked));
+    const ids = jobs.start(contexts, from === undefined ? {} : { from }).map(({ id }) => id);
+    return Array.isArray(asked.to) ? { jobs: ids, host } : { job: ids[0], host };
   }
   async function abort({ job }: { job: string }) {
     if (jobs.abort(job)) return { job, aborted: true };
@@ -153,7 +155,7 @@ function jobEndpoints({ options, jobs, takeover }: SenderParts): Served[] {
   ];
 }
 
-/** What dead jobs have left, and what policies do. */
+/** Stale marks, and the state of policies. */
 function upkeepEndpoints({ options, runner, staleMarks }: SenderParts): Served[] {
   const { host, bus, zfs } = options;
   const service = serviceOf(options);

@@ -1,7 +1,6 @@
 import { createReadStream, createWriteStream, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { planDatasets } from '../../lib/plan/plan.ts';
 import { isRefusal } from '../../lib/plan/refusal.ts';
 import { composed } from '../../lib/plan/steps/compose.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
@@ -9,6 +8,7 @@ import type { Step } from '../../schemas/plan.ts';
 import type { StreamFeature } from '../../schemas/stream.ts';
 import { streamOf } from '../../services/sender/transfer/stream-request.ts';
 import type { Lab } from '../contract/zfs-under-test.ts';
+import { planDatasets } from '../support/planning.ts';
 
 /** Where streams lie that another machine, with another release, has left, and where this one leaves its own. */
 export const [comesFrom, goesTo] = [process.env.ZPSEND_CARRIED, process.env.VM_OUT ?? '/nowhere'];

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { plan } from '../../lib/plan/plan.ts';
 import { createZfs } from '../../lib/zfs/zfs.ts';
 import type { DatasetEntry, Inventory } from '../../schemas/inventory.ts';
 import { isWithin, leafOf } from '../../schemas/names.ts';
 import type { SendRequest, Step } from '../../schemas/plan.ts';
 import { anyMove, commandOf, type Move } from '../support/histories.ts';
+import { plan } from '../support/planning.ts';
 import { PoolModel } from '../support/pool-model.ts';
 import { isReal, lab, MIB } from './zfs-under-test.ts';
 

@@ -5,6 +5,7 @@ import type { Bus } from '../../lib/bus/connection/connect.ts';
 import { openDataConnection } from '../../lib/bus/data-connection/connection.ts';
 import { serve } from '../../lib/bus/rpc/serve.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
+import { systemClock } from '../../lib/time/clock.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import type { Step } from '../../schemas/plan.ts';
 import { receiveStartSchema } from '../../schemas/transfer.ts';
@@ -47,7 +48,16 @@ export async function useScriptedReceiver(
     data: subjects.data('smos-01', 'smos-00', transferId),
     ask: (zfs, discard) =>
       askForTransfer(
-        { host: 'smos-01', zfs: zfs as Zfs, bus, dataConnection, log, silenceMs: 3000, patienceMs: 60_000 },
+        {
+          host: 'smos-01',
+          zfs: zfs as Zfs,
+          bus,
+          dataConnection,
+          log,
+          clock: systemClock,
+          silenceMs: 3000,
+          patienceMs: 60_000,
+        },
         { transfer: transferId, job: 'jobjobjob1', targetHost: 'smos-00', step, discard },
         { host: 'smos-00' },
       ),

@@ -5,6 +5,7 @@ import { findSubtree } from '../inventory/listing.ts';
 import { isAfter } from '../inventory/txg.ts';
 import { ownReplicas } from '../own-replicas.ts';
 import { isRefusal, type Refusal, refuse } from '../refusal.ts';
+import type { JobContext } from './job-context.ts';
 import { matches } from './pattern.ts';
 import { chainOf, isPartlyReceived, noSuchSnapshot, partlyReceived, type Wanted } from './wanted.ts';
 
@@ -29,15 +30,14 @@ export interface Selection {
  * named snapshot, and refuses one that lacks it unless `skipMissing`, each with its descendants. Leaves out replicas of datasets that
  * are sent (own-replicas.ts).
  */
-export function selectPackage(request: SendRequest, source: Inventory): Selection | Refusal {
-  const root = datasetOf(request.dataset);
+export function selectPackage(context: JobContext, source: Inventory): Selection | Refusal {
+  const { sourceDataset: root, snapshot: leaf, request } = context;
   const listed = findSubtree(source, root);
   if (isRefusal(listed)) return listed;
   const rootDataset = listed.get(root);
   if (rootDataset === undefined) return noSuchDataset(source, root);
   const notes: Note[] = [];
   const missing: Selection['missing'] = [];
-  const leaf = leafOf(request.dataset);
   const rootGoal = goalOf(rootDataset, leaf);
   if (leaf !== undefined && rootGoal === undefined) return noSuchSnapshot(source.host, rootDataset, `@${leaf}`);
 

@@ -1,8 +1,9 @@
 import { datasetOf } from '../../../schemas/names.ts';
 import type { SendRequest, Target } from '../../../schemas/plan.ts';
+import type { JobContext } from './job-context.ts';
 
 /** The target's name for the sent dataset, or for the package's root (zfs-receive(8), `-d` and `-e`). */
-export function targetRoot({ dataset, to }: SendRequest): string {
+export function targetDatasetOf({ dataset, to }: Pick<SendRequest, 'dataset' | 'to'>): string {
   const name = datasetOf(dataset);
   if (to.dataset === undefined) return name;
   return to.append === undefined ? to.dataset : appended(name, to.dataset, to.append);
@@ -20,13 +21,12 @@ export interface AppendedTarget {
 }
 
 /** The targets that a request would have with `-d` or `-e`, if they differ; none if `to` has no dataset. */
-export function appendedTargets(request: SendRequest): AppendedTarget[] {
-  const { dataset, to } = request;
-  const below = to.dataset;
+export function appendedTargets({ sourceDataset, targetDataset, request }: JobContext): AppendedTarget[] {
+  const below = request.to.dataset;
   if (below === undefined) return [];
   const targets: AppendedTarget[] = [
-    { flag: '-d', name: appended(datasetOf(dataset), below, 'path') },
-    { flag: '-e', name: appended(datasetOf(dataset), below, 'last') },
+    { flag: '-d', name: appended(sourceDataset, below, 'path') },
+    { flag: '-e', name: appended(sourceDataset, below, 'last') },
   ];
-  return targets.filter(({ name }) => name !== below && name !== targetRoot(request));
+  return targets.filter(({ name }) => name !== below && name !== targetDataset);
 }

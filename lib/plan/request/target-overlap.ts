@@ -1,26 +1,26 @@
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { isWithin } from '../../../schemas/names.ts';
-import type { SendRequest } from '../../../schemas/plan.ts';
-import { targetRoot } from './target-name.ts';
+import type { JobContext } from './job-context.ts';
 
-/** @throws ZpsendError BAD_REQUEST if two requests would write into the same datasets */
-export function assertNoOverlap(requests: readonly SendRequest[]): void {
-  for (const [at, request] of requests.entries()) {
-    const other = requests.slice(at + 1).find((later) => overlap(later, request));
+/** @throws ZpsendError BAD_REQUEST if two jobs would write into the same datasets */
+export function assertNoOverlap(contexts: readonly JobContext[]): void {
+  for (const [at, context] of contexts.entries()) {
+    const other = contexts.slice(at + 1).find((later) => overlap(later, context));
     if (!other) continue;
-    const [one, two] = [targetRoot(request), targetRoot(other)];
+    const { targetHost: host, targetDataset: one } = context;
+    const { targetDataset: two } = other;
     throw new ZpsendError(
       'BAD_REQUEST',
       one === two
-        ? `the request names the target ${one} on ${request.to.host} twice`
-        : `the targets ${one} and ${two} on ${request.to.host} overlap: send to them one after the other, or choose another target`,
-      { host: request.to.host, dataset: one },
+        ? `the request names the target ${one} on ${host} twice`
+        : `the targets ${one} and ${two} on ${host} overlap: send to them one after the other, or choose another target`,
+      { host, dataset: one },
     );
   }
 }
 
-function overlap(a: SendRequest, b: SendRequest): boolean {
-  if (a.to.host !== b.to.host) return false;
-  const [one, two] = [targetRoot(a), targetRoot(b)];
-  return one === two || (a.package !== undefined && (isWithin(one, two) || isWithin(two, one)));
+function overlap(a: JobContext, b: JobContext): boolean {
+  if (a.targetHost !== b.targetHost) return false;
+  const [one, two] = [a.targetDataset, b.targetDataset];
+  return one === two || (a.isRecursive && (isWithin(one, two) || isWithin(two, one)));
 }

@@ -1,42 +1,26 @@
 import { datasetOf, isWithin, leafOf } from '../../../schemas/names.ts';
 import type { SendRequest } from '../../../schemas/plan.ts';
 import { type Refusal, refuse } from '../refusal.ts';
-import { targetRoot } from './target-name.ts';
+import type { JobContext } from './job-context.ts';
 
 /** Why a request is invalid, independent of the datasets' contents. */
-export function requestFault(
-  request: SendRequest,
-  source: { host: string },
-  target: { host: string },
-): Refusal | undefined {
+export function requestFault({
+  sourceHost,
+  targetHost,
+  sourceDataset,
+  targetDataset,
+  request,
+}: JobContext): Refusal | undefined {
   const contradiction = contradictionIn(request);
   if (contradiction !== undefined) return refuse('BAD_REQUEST', contradiction);
-  if (request.to.host !== target.host) {
-    return refuse(
-      'BAD_REQUEST',
-      `The request is for ${request.to.host}, but the target's listing is of ${target.host}.`,
-    );
-  }
-  if (source.host !== target.host) return undefined;
-  const [name, root] = [datasetOf(request.dataset), targetRoot(request)];
-  const details = { details: { host: source.host, dataset: root } };
-  if (root === name)
-    return refuse('BAD_REQUEST', `${name} on ${source.host} cannot be sent to itself. Name another target.`, details);
-  if (isWithin(root, name)) {
-    return refuse(
-      'BAD_REQUEST',
-      `${name} on ${source.host} cannot be sent to ${root}, which is inside it. Name another target.`,
-      details,
-    );
-  }
-  if (isWithin(name, root)) {
-    return refuse(
-      'BAD_REQUEST',
-      `${name} on ${source.host} cannot be sent to ${root}, because it is inside that. Name another target.`,
-      details,
-    );
-  }
-  return undefined;
+  if (sourceHost !== targetHost) return undefined;
+  const refused = (where: string): Refusal =>
+    refuse('BAD_REQUEST', `${sourceDataset} on ${sourceHost} cannot be sent to ${where}. Name another target.`, {
+      details: { host: sourceHost, dataset: targetDataset },
+    });
+  if (targetDataset === sourceDataset) return refused('itself');
+  if (isWithin(targetDataset, sourceDataset)) return refused(`${targetDataset}, which is inside it`);
+  return isWithin(sourceDataset, targetDataset) ? refused(`${targetDataset}, because it is inside that`) : undefined;
 }
 
 /** A message about options that contradict each other. */

@@ -1,9 +1,9 @@
 import type { DatasetEntry, SnapshotEntry } from '../../../schemas/inventory.ts';
-import { leafOf } from '../../../schemas/names.ts';
 import type { SendRequest } from '../../../schemas/plan.ts';
 import { type Base, basesOf } from '../inventory/bases.ts';
 import { isAfter } from '../inventory/txg.ts';
 import { type Refusal, refuse, someOf } from '../refusal.ts';
+import type { JobContext } from './job-context.ts';
 import { matches } from './pattern.ts';
 
 /** The snapshots of one dataset that a request asks for. */
@@ -18,12 +18,10 @@ export type Wanted =
   /** Exactly this full stream. */
   | { kind: 'full'; to: SnapshotEntry };
 
-type RequestPart = Pick<SendRequest, 'dataset' | 'package' | 'snapshots' | 'from' | 'full'>;
-
 /** The wanted snapshots of a request for one dataset; `dataset` is the source's, with its snapshots oldest first. */
-export function wantedOf(request: RequestPart, host: string, dataset: DatasetEntry): Wanted | Refusal {
+export function wantedOf(context: JobContext, dataset: DatasetEntry): Wanted | Refusal {
+  const { sourceHost: host, snapshot: leaf, request } = context;
   const { from, full } = request;
-  const leaf = leafOf(request.dataset);
   if (dataset.snapshots.length === 0) return nothingToSend(host, dataset);
   const to = dataset.snapshots.find((entry) => entry.name === leaf);
   if (leaf !== undefined && to === undefined) return noSuchSnapshot(host, dataset, `@${leaf}`);
@@ -41,7 +39,7 @@ const none: ReadonlySet<string> = new Set();
  * @param origins names of this dataset's snapshots that are origins of clones in the package
  */
 export function chainOf(
-  request: RequestPart,
+  request: Pick<SendRequest, 'package' | 'snapshots'>,
   { snapshots }: DatasetEntry,
   goal: SnapshotEntry | undefined,
   origins: ReadonlySet<string>,

@@ -1,11 +1,12 @@
 import type { DatasetEntry, Inventory } from '../../../schemas/inventory.ts';
 import { elementsOf, leafOf, maxElements, maxNameLength } from '../../../schemas/names.ts';
-import type { Note, SendRequest, Step } from '../../../schemas/plan.ts';
+import type { Note, Step } from '../../../schemas/plan.ts';
 import { lastOf, startFromRotated } from '../conflict/rotate.ts';
 import type { Item } from '../match/match-targets.ts';
 import { wrappingOfRoot } from '../placement/key-wrapping.ts';
 import type { Placeholders } from '../placement/placeholders.ts';
 import { isRefusal, type Refusal, refuse } from '../refusal.ts';
+import type { JobContext } from '../request/job-context.ts';
 import { appendedTargets } from '../request/target-name.ts';
 import { blockedBy, type CloneContext, seedStart } from './clones.ts';
 import { datasetSteps } from './dataset-steps.ts';
@@ -14,7 +15,7 @@ import { flagsOf, type Streamed, type Streams } from './stream-flags.ts';
 
 /** The inputs of the plan of one dataset; `placeholders` and `streamsOf` remember the datasets that were planned before it. */
 export interface ItemPlanning {
-  readonly request: SendRequest;
+  readonly job: JobContext;
   readonly source: Inventory;
   readonly target: Inventory;
   readonly context: CloneContext;
@@ -26,7 +27,8 @@ export interface ItemPlanning {
 
 /** Plans the steps of one dataset, or refuses it. Its parent and origin are already planned. */
 export function itemSteps(item: Item, planning: ItemPlanning): Step[] | Refusal {
-  const { request, source, target, context, placeholders } = planning;
+  const { job, source, target, context, placeholders } = planning;
+  const { request } = job;
   const { root } = context;
   const { parent, existing, dataset } = item;
   const obstacle = parent && !existing && !isPlaceholder(parent.existing) ? obstacleIn(parent, context) : undefined;
@@ -39,7 +41,7 @@ export function itemSteps(item: Item, planning: ItemPlanning): Step[] | Refusal 
     source: { host: source.host, dataset },
     target: { host: target.host, name: item.targetDataset, dataset: existing },
     wanted: item.wanted,
-    below: dataset.name === root ? appendedTargets(request) : [],
+    below: dataset.name === root ? appendedTargets(job) : [],
     seedStart: () => (isRotated && startFromRotated(item, target)) || seedStart(item, context),
   });
   if (!plan.ok) return plan;

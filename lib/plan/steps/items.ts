@@ -1,6 +1,6 @@
 import type { Inventory } from '../../../schemas/inventory.ts';
-import { datasetOf, isWithin, leafOf } from '../../../schemas/names.ts';
-import type { Note, SendRequest, Step } from '../../../schemas/plan.ts';
+import { isWithin, leafOf } from '../../../schemas/names.ts';
+import type { Note, Step } from '../../../schemas/plan.ts';
 import type { DatasetPlan, DatasetPlans } from '../dataset-plan.ts';
 import { damaged } from '../inventory/listing.ts';
 import type { Item, Matched } from '../match/match-targets.ts';
@@ -9,7 +9,7 @@ import { withKeysKept } from '../placement/encryption-roots.ts';
 import { byName } from '../placement/key-changes.ts';
 import { placeholdersOn } from '../placement/placeholders.ts';
 import { isRefusal, type Refusal } from '../refusal.ts';
-import { targetRoot } from '../request/target-name.ts';
+import type { JobContext } from '../request/job-context.ts';
 import { type CloneContext, originInside, promotedStart, snapshotWithGuid } from './clones.ts';
 import { type ItemPlanning, itemSteps } from './item-steps.ts';
 import { inOrderOfNeed, type Need } from './order.ts';
@@ -20,18 +20,18 @@ import { streamsTo } from './stream-flags.ts';
  * @param arrived steps of the same job that have arrived on the target
  */
 export function planItems(
-  request: SendRequest,
+  context: JobContext,
   source: Inventory,
   target: Inventory,
   { items: all, findInFamily, findInPackage, sourceOf }: Matched,
   arrived: readonly Step[] = [],
 ): DatasetPlans | Refusal {
-  const root = datasetOf(request.dataset);
+  const { sourceDataset: root, request } = context;
   const plans = new Map<Item, DatasetPlan>();
   const notes: Note[] = [];
   const brought = new Map<string, string>();
   const containsOrigin = new Set<Item>();
-  const context: CloneContext = {
+  const cloneContext: CloneContext = {
     source,
     target,
     selfContained: request.selfContained ?? false,
@@ -41,16 +41,16 @@ export function planItems(
     containsOrigin,
     brought,
     refusalOf: (item) => plans.get(item)?.refusal,
-    findOutside: findInPool(withoutSource(root, source, target), targetRoot(request)),
+    findOutside: findInPool(withoutSource(root, source, target), context.targetDataset),
   };
-  const order = ordered(all, context, containsOrigin, source);
+  const order = ordered(all, cloneContext, containsOrigin, source);
   if (isRefusal(order)) return order;
   const origins = new Set(all.map((item) => item.dataset.origin?.name));
   const planning: ItemPlanning = {
-    request,
+    job: context,
     source,
     target,
-    context,
+    context: cloneContext,
     placeholders: placeholdersOn(target, sourceOf),
     sourceByName: byName(source),
     streamsOf: streamsTo(target, request.stream ?? {}),
@@ -68,7 +68,7 @@ export function planItems(
     if (isRefusal(steps) || steps.length === 0) continue;
     for (const { to } of steps) if (origins.has(to.name)) brought.set(to.name, `${name}@${leafOf(to.name)}`);
   }
-  const kept = withKeysKept([...plans.values()], { source, target, items: context.items, arrived });
+  const kept = withKeysKept([...plans.values()], { source, target, items: cloneContext.items, arrived });
   return { datasets: kept.plans, notes: [...notes, ...kept.notes] };
 }
 

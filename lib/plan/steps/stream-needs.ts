@@ -1,10 +1,10 @@
 import type { Inventory } from '../../../schemas/inventory.ts';
-import { datasetOf, poolOf } from '../../../schemas/names.ts';
-import type { Note, SendRequest, Step } from '../../../schemas/plan.ts';
+import { poolOf } from '../../../schemas/names.ts';
+import type { Note, Step } from '../../../schemas/plan.ts';
 import type { StreamFeature } from '../../../schemas/stream.ts';
 import type { DatasetPlans } from '../dataset-plan.ts';
 import { type Refusal, refuse } from '../refusal.ts';
-import { targetRoot } from '../request/target-name.ts';
+import type { JobContext } from '../request/job-context.ts';
 
 /**
  * Bits of a stream's feature flags, each with the pool feature that has to be enabled on the target
@@ -47,13 +47,13 @@ const onlyWithFlags: Partial<Record<StreamFeature, readonly NonNullable<Step['fl
 
 /** Features that are active in the source's pool, that the target's pool lacks, and that the streams of these steps may need. */
 export function lackingFeatures(
-  request: SendRequest,
+  context: JobContext,
   source: Pick<Inventory, 'active'>,
   target: Pick<Inventory, 'features'>,
   steps: readonly Step[],
 ): StreamFeature[] {
-  const active = source.active?.[poolOf(request.dataset)] ?? [];
-  const there = target.features?.[poolOf(targetRoot(request))];
+  const active = source.active?.[poolOf(context.sourceDataset)] ?? [];
+  const there = target.features?.[poolOf(context.targetDataset)];
   if (!there) return [];
   const flags = new Set(steps.flatMap((step) => step.flags ?? []));
   return active.filter(
@@ -64,22 +64,22 @@ export function lackingFeatures(
 /** Notes features because of which the target may refuse a stream: only the pool is known to use them, not which dataset. */
 export function withFeatureNote(
   plans: DatasetPlans,
-  request: SendRequest,
+  context: JobContext,
   source: Inventory,
   target: Inventory,
 ): DatasetPlans {
   const lacking = lackingFeatures(
-    request,
+    context,
     source,
     target,
     plans.datasets.flatMap(({ steps }) => steps),
   );
   if (lacking.length === 0) return plans;
-  const [from, to] = [poolOf(request.dataset), poolOf(targetRoot(request))];
+  const [from, to] = [poolOf(context.sourceDataset), poolOf(context.targetDataset)];
   const message =
     `pool ${from} on ${source.host} uses ${lacking.join(', ')}, which pool ${to} on ${target.host} has not enabled: it refuses a stream that ` +
     `needs it as UNSUPPORTED (to fix: ${enabling(lacking, to)})`;
-  return { ...plans, notes: [...plans.notes, { kind: 'features', dataset: datasetOf(request.dataset), message }] };
+  return { ...plans, notes: [...plans.notes, { kind: 'features', dataset: context.sourceDataset, message }] };
 }
 
 export const isFeatureNote = ({ kind }: Note): boolean => kind === 'features';

@@ -5,12 +5,12 @@ import type { Step } from '../../../schemas/plan.ts';
 import type { Log } from '../../host/log.ts';
 import { type CursorTarget, cursorName, targetHash, tentativeCursorName } from './cursor-name.ts';
 
-/** With so many old ones it has to show that they can be removed, before another is made. */
+/** With this many old cursors one of them has to be removed before another is created. */
 const mostOld = 16;
 
 /**
- * Who may not set bookmarks, or has a pool without them, does without cursors: nothing protects a base between jobs then. And what
- * is not there under its name was renamed, which no later job to this target would find.
+ * Without permission for bookmarks, or in a pool without them, there are no cursors, and nothing protects a base between jobs.
+ * A snapshot that is missing was renamed, and no later job to this target would find it.
  */
 export const isForGood: ReadonlySet<Code> = new Set([
   'NOT_ALLOWED',
@@ -22,49 +22,47 @@ export const isForGood: ReadonlySet<Code> = new Set([
 export interface CursorBookmarkDeps {
   readonly zfs: Pick<Zfs, 'bookmark' | 'destroyBookmark'>;
   readonly log: Log;
-  /** The host that receives. */
   readonly targetHost: string;
 }
 
 /** The bookmarks that are the cursors of one job's datasets. */
 export interface CursorBookmarks {
-  /** Those of a dataset and a target, by full name, as the job's first listing shows them: oldest first. */
+  /** Sets the cursors of a dataset and a target, by full name, from the job's first listing: oldest first. */
   listed(dataset: string, target: string, names: string[]): void;
-  /** Those that were listed, and what was made since. */
+  /** The listed cursors, and those created since. */
   known(dataset: string, target: string): readonly string[];
   /**
-   * A new one first, and then the old ones go. False: there is none now, and may be at another time.
-   * @param base a snapshot, or a bookmark of somebody else's
-   * @param isOvertaken a cursor of a later snapshot is there, and stays: this one has the name of those that are never old
+   * Creates a cursor, and then removes the old ones. @returns false if it may succeed at another time
+   * @param base a snapshot, or another bookmark
+   * @param isOvertaken a cursor of a later snapshot exists and stays, so this one is tentative
    */
   move(base: Step['to'], target: string, old: readonly string[], isOvertaken?: boolean): Promise<boolean>;
 }
 
 export function openCursorBookmarks({ zfs, log, targetHost }: CursorBookmarkDeps): CursorBookmarks {
   const known = new Map<string, string[]>();
-  const said = new Set<Code>();
+  const logged = new Set<Code>();
 
-  /** What is the matter with one dataset is with most of a package: it is said once. */
+  /** An error of one dataset mostly concerns all of a package: it is logged once. */
   function refused(what: string, thrown: unknown): void {
     const { code, message } = ZpsendError.from(thrown);
     const line = `${what}: ${code}: ${message}`;
-    // of a read-only pool the job tells by itself, as soon as it sends something
-    if (said.has(code) || code === 'READ_ONLY') log.debug('cursor.failed', line, { code });
-    else
-      log.warn('cursor.failed', `${line}. The job goes on; send.bookmarks: false is the way to do without`, { code });
-    said.add(code);
+    // the job itself reports a read-only pool
+    if (logged.has(code) || code === 'READ_ONLY') log.debug('cursor.failed', line, { code });
+    else log.warn('cursor.failed', `${line}. The job continues. send.bookmarks: false turns cursors off`, { code });
+    logged.add(code);
   }
 
   async function move(base: Step['to'], target: string, old: readonly string[], isOvertaken = false): Promise<boolean> {
-    // a pool has the feature or has not, and a package lies in one
-    if (said.has('UNSUPPORTED')) return true;
-    // not for good: its next job may find it writable
-    if (said.has('READ_ONLY')) return false;
+    // the feature is the pool's, and a package is in one pool
+    if (logged.has('UNSUPPORTED')) return true;
+    // the pool may be writable in the next job
+    if (logged.has('READ_ONLY')) return false;
     const dataset = datasetOf(base.name);
     const key = keyOf(dataset, target);
     const cursor = cursorOf(base, { host: targetHost, dataset: target }, isOvertaken);
     if (cursor === undefined || cursor.length > maxNameLength) {
-      log.info('cursor.name-too-long', `${dataset} has no room for a cursor bookmark: its name is too long`);
+      log.info('cursor.name-too-long', `${dataset} gets no cursor bookmark: its name is too long`);
       return true;
     }
     const [oldest] = old;

@@ -2,6 +2,7 @@ import pLimit from 'p-limit';
 import { type Base, leafOfBase, newestCommon } from '../../../lib/plan/inventory/bases.ts';
 import { isAfter } from '../../../lib/plan/inventory/txg.ts';
 import { isRefusal } from '../../../lib/plan/refusal.ts';
+import type { Clock } from '../../../lib/time/clock.ts';
 import { timing } from '../../../lib/time/timing.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import type { DatasetEntry } from '../../../schemas/inventory.ts';
@@ -15,20 +16,20 @@ import type { Settled } from './holds.ts';
 /** Missing cursors that a job makes at once before it begins. */
 const atOnce = 4;
 
-/** The cursor of one chain. */
+/** The cursor of one chain's target. */
 export interface ChainCursor {
-  /** A step's snapshot is on the target, as its newest. */
+  /** A step's snapshot has arrived, and is the target's newest. */
   arrived(step: Pick<Step, 'to' | 'targetDataset'>): void;
   /**
-   * A step's snapshot may be on the target, and nobody has heard of it: gives it a bookmark beside the cursor, while it is held. The next
-   * cursor takes its place.
-   * @returns the snapshot, where that could not be done just now: its hold may be all that keeps the base
+   * A step's snapshot may have arrived without a confirmation: gives it a tentative cursor, while it is held. The next cursor
+   * replaces it.
+   * @returns the snapshot, if that has failed for now: only its hold keeps the base
    */
   markTentative(step: Pick<Step, 'to' | 'targetDataset'>): Promise<string | undefined>;
   /**
-   * Moves the cursor to what arrived last, while that is still held. Never fails: without a cursor the job is as good.
-   * @param goesOn another step follows at once, so the cursor moves only when it has not for a while
-   * @returns the snapshot that arrived last, where its cursor could not be set just now: its hold is all that keeps the base
+   * Moves the cursor to the snapshot that arrived last, while it is still held. Never fails: the job works without cursors.
+   * @param goesOn another step follows at once, so the cursor moves only from time to time
+   * @returns the snapshot that arrived last, if that has failed for now: only its hold keeps the base
    */
   settle(goesOn: boolean): Promise<string | undefined>;
 }
@@ -36,15 +37,15 @@ export interface ChainCursor {
 /** The cursors of one job. */
 export interface Cursors {
   /**
-   * Gives every dataset its cursor that lacks one: what a killed job has not come to, while the holds that it left still
-   * protect the snapshot. Costs nothing where all are there, since the listing shows them.
-   * @returns those that need no such hold any more of what both have: the cursor is there, or there can be none
+   * Creates the cursors that a killed job has not created, while its holds still protect the snapshots. Costs nothing if all of
+   * them exist, since the listing shows them.
+   * @returns datasets that no longer need those holds: the cursor exists, or there can be none
    */
   ensure(planned: Planned): Promise<readonly Settled[]>;
   chain(): ChainCursor;
 }
 
-/** What a job does where cursors are not wanted. */
+/** For a job without cursors. */
 export const noCursors: Cursors = {
   ensure: async ({ plans }) => (isRefusal(plans) ? [] : plans.datasets),
   chain: () => ({ arrived: () => {}, markTentative: async () => undefined, settle: async () => undefined }),
@@ -52,10 +53,9 @@ export const noCursors: Cursors = {
 
 export interface CursorDeps extends CursorBookmarkDeps {
   readonly zfs: Pick<Zfs, 'bookmark' | 'destroyBookmark' | 'inspect'>;
-  /** Aborted when the job is: what has not begun by then is left to the next run. */
+  /** Aborted with the job: what has not begun by then is left to the next job. */
   readonly signal: AbortSignal;
-  /** Monotonic milliseconds. */
-  readonly now?: () => number;
+  readonly clock: Pick<Clock, 'now'>;
 }
 
 export function openCursors(deps: CursorDeps): Cursors {
@@ -84,7 +84,7 @@ export function openCursors(deps: CursorDeps): Cursors {
   };
 }
 
-/** Gives a dataset the cursor of what it and its target have in common, unless that is there. False as `move` says it. */
+/** Creates the cursor of the newest common snapshot, unless it exists. @returns as `move` does */
 async function ensureOne(
   { move }: CursorBookmarks,
   place: CursorTarget,
@@ -94,7 +94,7 @@ async function ensureOne(
   const there = cursorsOf(place, source.bookmarks);
   const old = there.filter((bookmark) => isAfter(common, bookmark));
   const isThere = there.some(({ guid }) => guid === common.guid);
-  // one of a later snapshot was set after this listing of the target was made, or the target has gone back since
+  // a cursor of a later snapshot was set after this listing of the target, or the target was rolled back since
   const isOvertaken = there.some((bookmark) => isAfter(bookmark, common));
   const isSafe = isThere && (!isOvertaken || there.some(({ name, guid }) => guid === common.guid && isTentative(name)));
   if (isSafe && (old.length === 0 || common.kind === 'bookmark')) return true;
@@ -107,29 +107,29 @@ async function ensureOne(
 }
 
 function chainCursor(deps: CursorDeps, bookmarks: CursorBookmarks): ChainCursor {
-  const { zfs, now = () => performance.now() } = deps;
+  const { zfs, clock } = deps;
   let last: Pick<Step, 'to' | 'targetDataset'> | undefined;
-  let movedAt = now();
+  let movedAt = clock.now();
   return {
     arrived({ to, targetDataset }) {
       last = { to, targetDataset };
     },
     async markTentative({ to: snapshot, targetDataset }) {
       const [there] = await zfs.inspect([snapshot.name]).catch(() => []);
-      // another one under its name: the bookmark would be of that
+      // another snapshot has that name: the bookmark would be of that one
       if (there && there.guid !== snapshot.guid) return undefined;
       return (await bookmarks.move(snapshot, targetDataset, [], true)) ? undefined : snapshot.name;
     },
     async settle(goesOn) {
-      if (!last || (goesOn && now() - movedAt < timing.job.cursorMs)) return undefined;
+      if (!last || (goesOn && clock.now() - movedAt < timing.job.cursorMs)) return undefined;
       const { to: snapshot, targetDataset } = last;
-      // whatever stood before our own receive began is not what the target has now
+      // the target has something newer than what the known cursors stand for
       const moved = await bookmarks.move(
         snapshot,
         targetDataset,
         bookmarks.known(datasetOf(snapshot.name), targetDataset),
       );
-      movedAt = now();
+      movedAt = clock.now();
       if (!moved) return snapshot.name;
       last = undefined;
       return undefined;

@@ -6,7 +6,7 @@ import type { Found } from '../../host/stale.ts';
 import { oldCursors, tentativeCursorName } from './cursor-name.ts';
 import { parseTag } from './holds.ts';
 
-/** Cursors of this host's datasets that a newer one of the same target has made useless. */
+/** Cursors of this host's datasets that a newer one of the same target replaces. */
 const cursorsLeft = (datasets: readonly DatasetEntry[]): StaleMark[] =>
   datasets.flatMap(({ name, bookmarks }) =>
     oldCursors(bookmarks).map(
@@ -19,7 +19,7 @@ const cursorsLeft = (datasets: readonly DatasetEntry[]): StaleMark[] =>
     ),
   );
 
-/** Every snapshot that has a hold, by its full name, with its guid. */
+/** The guids of all snapshots with a hold, by full name. */
 const heldIn = (datasets: readonly DatasetEntry[]): Map<string, string> =>
   new Map(
     datasets.flatMap(({ name, snapshots }) =>
@@ -30,15 +30,15 @@ const heldIn = (datasets: readonly DatasetEntry[]): Map<string, string> =>
   );
 
 export interface Jobs {
-  /** Those that run, on any instance; undefined where nobody can say, and then no hold is a stale mark. */
+  /** Those that run, on any instance; undefined where an instance did not answer, and then no hold is a stale mark. */
   living(): Promise<ReadonlySet<string> | undefined>;
-  /** Those that this NATS knows of; undefined where a service of this host answers here, so that its jobs are here. */
+  /** Those that this NATS knows; undefined where a service of this host answers on it, so that all its jobs are here. */
   known(): Promise<ReadonlySet<string> | undefined>;
 }
 
 /**
- * What senders left on this host: holds of jobs that run no more, and old cursors. Which jobs run is asked after the holds are
- * listed, so that the hold of a job that begins meanwhile is not taken for one. A job on another NATS is not heard of on this one.
+ * Stale marks of senders on this host: holds of dead jobs, and old cursors. Running jobs are asked for after the holds are listed,
+ * so that the hold of a job that begins meanwhile is not stale. Jobs on another NATS are unknown here.
  */
 export async function findStaleMarks(zfs: Pick<Zfs, 'list' | 'holds'>, jobs: Jobs): Promise<Found> {
   const datasets = await zfs.list({});
@@ -52,7 +52,7 @@ export async function findStaleMarks(zfs: Pick<Zfs, 'list' | 'holds'>, jobs: Job
   if (ofJobs.length === 0) return { staleMarks: cursors, notes: [] };
   const [living, known] = [await jobs.living(), await jobs.known()];
   if (!living) {
-    const found = `${ofJobs.length} holds of jobs, and which jobs run could not be learned`;
+    const found = `${ofJobs.length} holds of jobs, and which jobs run is not known`;
     return { staleMarks: cursors, notes: [{ about: 'unclear', found, remedy: 'ask again when all senders answer' }] };
   }
   const [here, elsewhere] = [
@@ -61,27 +61,27 @@ export async function findStaleMarks(zfs: Pick<Zfs, 'list' | 'holds'>, jobs: Job
   ];
   return {
     staleMarks: [...here.filter(({ job }) => !living.has(job)), ...cursors],
-    notes: elsewhere.length > 0 ? [unheardOf(elsewhere)] : [],
+    notes: elsewhere.length > 0 ? [ofUnknownJobs(elsewhere)] : [],
   };
 }
 
 const isKnown = (job: string, known: ReadonlySet<string> | undefined): boolean => known?.has(job) ?? true;
 
-function unheardOf(holds: readonly { tag: string; snapshot: string }[]): StaleNote {
+function ofUnknownJobs(holds: readonly { tag: string; snapshot: string }[]): StaleNote {
   const [first] = holds;
   const more = holds.length > 1 ? ` and ${holds.length - 1} more` : '';
   return {
     about: 'unclear',
-    found: `${first?.tag} on ${first?.snapshot}${more}: no service of this host answers on this NATS, and its jobs are unknown here, so whether they run elsewhere cannot be known`,
-    remedy: 'ask on the NATS that they use (NATS_URL); the next job to the same target releases what is left of them',
+    found: `${first?.tag} on ${first?.snapshot}${more}: no service of this host answers on this NATS, so whether these jobs run on another one is not known`,
+    remedy: 'ask on their NATS (NATS_URL); the next job to the same target releases stale holds',
   };
 }
 
 /**
- * Releases the one hold, or removes the one bookmark. What was held is bookmarked first: the target of the job may have it,
- * and nothing else in common with this host.
- * @param bookmarks cursors are wanted here
- * @throws ZpsendError what ZFS said
+ * Releases one hold, or removes one bookmark. A held snapshot gets a tentative cursor first: it may be the only common one of the
+ * job's target.
+ * @param bookmarks whether this host keeps cursors
+ * @throws ZpsendError the error of ZFS
  */
 export async function repairStaleMark(
   zfs: Pick<Zfs, 'release' | 'bookmark' | 'destroyBookmark'>,
@@ -90,7 +90,7 @@ export async function repairStaleMark(
 ): Promise<void> {
   if (staleMark.kind === 'cursor') return zfs.destroyBookmark(staleMark.bookmark);
   if (staleMark.kind !== 'step-hold')
-    throw new ZpsendError('BAD_REQUEST', `a sender does not mend a ${staleMark.kind}`);
+    throw new ZpsendError('BAD_REQUEST', `a sender does not repair a ${staleMark.kind}`);
   const { snapshot, tag, guid } = staleMark;
   const target = parseTag(tag)?.target;
   if (bookmarks && target !== undefined) await keepBase(zfs, staleMark, tentativeCursorName(snapshot, target, guid));
@@ -108,7 +108,7 @@ async function keepBase(
     const { code, message } = ZpsendError.from(thrown);
     throw new ZpsendError(
       code,
-      `its target may need it, and no bookmark can stand for it (${message}). Send there again, or: zfs release ${tag} ${snapshot}`,
+      `its target may need it, and no bookmark can replace it (${message}). Send to that target again, or run zfs release ${tag} ${snapshot}`,
     );
   }
 }

@@ -11,13 +11,12 @@ import { cursorsOf, targetHash, tentativeCursorName } from './cursor-name.ts';
 import type { Cursors } from './cursors.ts';
 
 /**
- * The cursors of what is stored: a bookmark of each snapshot, so that the next incremental has its base whatever the source destroys
- * meanwhile. They have the name of those that may be ahead of their target, and none of an older snapshot goes before the
- * target is seen to have a newer one.
+ * The cursors of stored streams: a bookmark of each snapshot, so that the next incremental has its base even if the source destroys
+ * the snapshot. They are tentative, and older ones stay until the target has reported a newer snapshot.
  */
 export function storedCursors(zfs: Pick<Zfs, 'bookmark'>, log: Log, host: string): Cursors {
   return {
-    // what the target has it is not asked: whatever a killed job held may be its base, or that of what waits for it
+    // the target is not asked: a killed job's hold may protect its base, or that of a stored stream
     ensure: async ({ plans }) => (isRefusal(plans) ? [] : plans.datasets),
     chain() {
       let last: Pick<Step, 'to' | 'targetDataset'> | undefined;
@@ -27,26 +26,26 @@ export function storedCursors(zfs: Pick<Zfs, 'bookmark'>, log: Log, host: string
         },
         markTentative: mark,
         async settle() {
-          const bare = last && (await mark(last));
-          if (bare === undefined) last = undefined;
-          return bare;
+          const failed = last && (await mark(last));
+          if (failed === undefined) last = undefined;
+          return failed;
         },
       };
     },
   };
 
-  /** @returns the snapshot, where it could not be done just now */
+  /** @returns the snapshot, if that has failed for now */
   async function mark({ to, targetDataset }: Pick<Step, 'to' | 'targetDataset'>): Promise<string | undefined> {
     const cursor = tentativeCursorName(to.name, targetHash({ host, dataset: targetDataset }), to.guid);
     try {
       if (cursor.length > maxNameLength)
-        log.info('cursor.name-too-long', `${to.name} has no room for a cursor bookmark: its name is too long`);
+        log.info('cursor.name-too-long', `${to.name} gets no cursor bookmark: its name is too long`);
       else await zfs.bookmark(to.name, cursor);
       return undefined;
     } catch (thrown) {
       const { code, message } = ZpsendError.from(thrown);
-      const line = `cannot set the cursor bookmark of what is stored for ${targetDataset} on ${host}: ${code}: ${message}`;
-      // of a read-only pool the job tells by itself
+      const line = `cannot set the cursor bookmark of a stream stored for ${targetDataset} on ${host}: ${code}: ${message}`;
+      // the job itself reports a read-only pool
       if (code === 'READ_ONLY') log.debug('cursor.failed', line, { code });
       else log.warn('cursor.failed', line, { code });
       return isForGood.has(code) ? undefined : to.name;
@@ -55,18 +54,18 @@ export function storedCursors(zfs: Pick<Zfs, 'bookmark'>, log: Log, host: string
 }
 
 /**
- * Removes what stood for older snapshots, once a target was seen to have taken one from the store: those of what still waits for it
- * are newer. Without a bookmark of what it has taken, the older ones stay.
- * @throws ZpsendError what ZFS said
+ * Removes the cursors of older snapshots, after a target has received one from the store: those of streams that still wait are
+ * newer. Without a cursor of the received one, the older ones stay.
+ * @throws ZpsendError the error of ZFS
  */
-export async function removeOvertaken(
+export async function removeOldCursors(
   zfs: Pick<Zfs, 'list' | 'destroyBookmark'>,
   host: string,
   { to, dataset }: Pick<StoredStart, 'to' | 'dataset'>,
 ): Promise<void> {
   const [source] = await zfs.list({ dataset: datasetOf(to.name) });
   const cursors = source ? cursorsOf({ host, dataset }, source.bookmarks) : [];
-  const taken = cursors.find(({ guid }) => guid === to.guid);
-  if (!source || !taken) return;
-  for (const old of cursors) if (isAfter(taken, old)) await zfs.destroyBookmark(`${source.name}#${old.name}`);
+  const received = cursors.find(({ guid }) => guid === to.guid);
+  if (!source || !received) return;
+  for (const old of cursors) if (isAfter(received, old)) await zfs.destroyBookmark(`${source.name}#${old.name}`);
 }

@@ -1,7 +1,8 @@
 import type { SettledDelivery } from '../../../lib/bus/channel/store/delivery-state.ts';
 import { afterResolutions, lastKnownOf, predictInventory } from '../../../lib/plan/predict-target.ts';
+import type { JobContext } from '../../../lib/plan/request/job-context.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
-import type { SendRequest, Step } from '../../../schemas/plan.ts';
+import type { Step } from '../../../schemas/plan.ts';
 import type { Channel } from '../../../schemas/transfer.ts';
 import type { Planned } from '../planning/plan-job.ts';
 import { afterListing, readKnownTarget, writeKnownTarget } from '../store/known-targets.ts';
@@ -9,98 +10,103 @@ import { isWithoutReceiver } from '../transfer/absent-receiver.ts';
 import { startOf } from '../transfer/receive-request.ts';
 import { type Delivery, directDelivery } from './delivery.ts';
 import {
-  lookForWaiting,
   nothingWaits,
   placeOf,
+  readWaiting,
   type StoreDeliveryDeps,
   storeDelivery,
   type Waiting,
 } from './store-delivery.ts';
 
-/** Which delivery a job goes, and its first plan. */
-export interface Routed {
+/** The delivery of a job, and its first plan. */
+export interface ChosenDelivery {
   readonly delivery: Delivery;
   readonly planned: Planned;
 }
 
-/** Nobody there; a connection of our own that is lost says nothing of anybody. */
+/** Is the target offline? If our own connection is lost, that is not known. */
 const isAbsent = (error: ZpsendError): boolean =>
   error.reason !== 'connection-lost' && (error.code === 'UNREACHABLE' || error.code === 'TIMEOUT');
 
-/** Where there is no store everything goes directly; where it does not answer, something may wait there, and nothing goes past it. */
+/** Without a store everything is sent directly. If the store does not answer, streams may wait there, and nothing may overtake them. */
 function unlessClosed(thrown: unknown): Waiting {
   const { code, message } = ZpsendError.from(thrown);
   if (code === 'UNSUPPORTED' || code === 'NOT_ALLOWED') return nothingWaits;
-  throw new ZpsendError('TIMEOUT', `what waits in the store cannot be looked at: ${message}`, {
-    reason: 'connection-lost',
-  });
+  throw new ZpsendError(
+    'TIMEOUT',
+    `the store does not answer, so whether streams wait in it is not known: ${message}`,
+    {
+      reason: 'connection-lost',
+    },
+  );
 }
 
-/** What stands in the way at the target is not seen from here. @throws ZpsendError BAD_REQUEST */
-function checkClearsNothing({ conflict, to }: SendRequest): void {
+/** A conflict on an offline target is not seen from here. @throws ZpsendError BAD_REQUEST */
+function checkNoConflictPolicy({ targetHost, request: { conflict } }: JobContext): void {
   if (conflict === undefined || conflict === 'refuse') return;
   throw new ZpsendError(
     'BAD_REQUEST',
-    `what is stored clears nothing on ${to.host}, so conflict: ${conflict} needs channel direct, or auto when it answers`,
+    `a stored stream resolves no conflicts on ${targetHost}, so conflict: ${conflict} needs channel direct, or auto while it is online`,
   );
 }
 
 /**
- * Chooses the delivery of a job by its channel: `auto` is the direct one where the target's receiver answers and nothing waits for it in the
- * store, and else the store.
+ * Chooses the delivery of a job by its channel. `auto` is the direct channel if the target's receiver answers and no stream waits
+ * for it in the store, and otherwise the store.
  * @throws ZpsendError what the first plan failed with
  */
-export async function route(
+export async function chooseDelivery(
   deps: StoreDeliveryDeps,
-  request: SendRequest,
+  context: JobContext,
   channel: Channel,
   signal: AbortSignal,
-): Promise<Routed> {
-  const along = async (delivery: Delivery): Promise<Routed> => ({ delivery, planned: await delivery.plan() });
+): Promise<ChosenDelivery> {
+  const { targetHost } = context;
+  const planned = async (delivery: Delivery): Promise<ChosenDelivery> => ({ delivery, planned: await delivery.plan() });
   if (channel === 'store') {
-    checkClearsNothing(request);
-    return along(storeDelivery(deps, request));
+    checkNoConflictPolicy(context);
+    return planned(storeDelivery(deps, context));
   }
-  if (channel === 'direct') return along(directDelivery(deps, request, signal));
-  const { isAwaited, settled } = await lookForWaiting(deps.store, deps.host, request).catch(unlessClosed);
-  if (isAwaited) return along(storeDelivery(deps, request));
-  // while the plan is made, since it takes its time
-  const lacksReceiver = isWithoutReceiver(deps.bus, request.to.host);
+  if (channel === 'direct') return planned(directDelivery(deps, context, signal));
+  const { isAwaited, settled } = await readWaiting(deps.store, context).catch(unlessClosed);
+  if (isAwaited) return planned(storeDelivery(deps, context));
+  // asked while the plan is made, since the answer may take long
+  const lacksReceiver = isWithoutReceiver(deps.bus, targetHost);
   const logNoReceiver = (): void =>
-    deps.log.info('target.no-receiver', `${request.to.host} runs no receiver, so what it lacks is stored for it`);
+    deps.log.info('target.no-receiver', `${targetHost} runs no receiver, so streams are stored for it`);
   try {
-    const direct = await along(remembering(deps, request, directDelivery(deps, request, signal), settled));
+    const direct = await planned(remembering(deps, context, directDelivery(deps, context, signal), settled));
     if (!(await lacksReceiver)) return direct;
     logNoReceiver();
   } catch (thrown) {
     const error = ZpsendError.from(thrown);
-    // without a receiver nobody there knows who may write
+    // without a receiver no service there knows receive.allow
     if (error.code === 'NOT_ALLOWED' && (await lacksReceiver)) logNoReceiver();
     else if (!isAbsent(error)) throw error;
     else {
-      const line = `${request.to.host} does not answer (${error.code}), so what it lacks is stored for it`;
+      const line = `${targetHost} does not answer (${error.code}), so streams are stored for it`;
       deps.log.info('target.offline', line);
     }
   }
-  return along(storeDelivery(deps, request));
+  return planned(storeDelivery(deps, context));
 }
 
-/** The direct delivery, which remembers what the target has for the day when it does not answer; `settled`: what it had reported before it was listed. */
+/** The direct delivery, which records what the target has, for when it is offline. @param settled what it had reported before it was listed */
 function remembering(
   deps: StoreDeliveryDeps,
-  request: SendRequest,
+  context: JobContext,
   delivery: Delivery,
   settled: readonly SettledDelivery[],
 ): Delivery {
   async function remember({ source, target }: Planned, steps: readonly Step[]): Promise<void> {
     const { bucket } = await deps.store.open();
-    const order = { transfer: 'seen000', job: 'seen000', source: deps.host };
+    const order = { transfer: 'seen000', job: 'seen000', source: context.sourceHost };
     const now = predictInventory(
       afterResolutions(lastKnownOf(target, source), steps),
       steps.map((step) => startOf(order, step)),
     );
-    const place = placeOf(request);
-    const isWhole = request.package !== undefined;
+    const place = placeOf(context);
+    const isWhole = context.isRecursive;
     const before = isWhole ? undefined : await readKnownTarget(bucket, place);
     await writeKnownTarget(bucket, place, afterListing(before, { root: place.root, isWhole, target: now, settled }));
   }
@@ -110,7 +116,7 @@ function remembering(
       remember(planned, steps).catch((thrown) =>
         deps.log.warn(
           'target.not-remembered',
-          `what ${request.to.host} has could not be remembered, so nothing can be stored for it: ${ZpsendError.from(thrown).message}`,
+          `what ${context.targetHost} has could not be recorded, so nothing can be stored for it: ${ZpsendError.from(thrown).message}`,
         ),
       ),
   };

@@ -1,13 +1,15 @@
 import type { Peer } from '../../../lib/bus/rpc/machine-header.ts';
+import type { JobContext } from '../../../lib/plan/request/job-context.ts';
+import type { Clock } from '../../../lib/time/clock.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
-import type { SendRequest, Step } from '../../../schemas/plan.ts';
+import type { Step } from '../../../schemas/plan.ts';
 import type { Log } from '../../host/log.ts';
 import { type Cursors, noCursors, openCursors } from '../bases/cursors.ts';
 import { makePlans, type Planned, type PlanningDeps } from '../planning/plan-job.ts';
 import { askForTransfer } from '../transfer/direct.ts';
 import type { Transfer, TransferDeps, TransferPlan } from '../transfer/transfer.ts';
 
-/** How the steps of a job reach their target: planned against what, and by which channel. */
+/** How the steps of a job reach their target: how they are planned, and by which channel they are sent. */
 export interface Delivery {
   readonly channel: 'direct' | 'store';
   /** The target's machine, once it has answered; undefined where the target is not asked. */
@@ -19,27 +21,30 @@ export interface Delivery {
   plan(arrived?: readonly Step[]): Promise<Planned>;
   ask(deps: TransferDeps, plan: TransferPlan): Promise<Transfer>;
   readonly cursors: Cursors;
-  /** The target, seen by the plan it was given, has these steps now. Never fails. */
+  /** Records that the target of that plan has these steps now. Never fails. */
   arrived(planned: Planned, steps: readonly Step[]): Promise<void>;
 }
 
 export interface DeliveryDeps extends PlanningDeps {
   readonly zfs: Zfs;
   readonly log: Log;
+  readonly clock: Clock;
   /** Keep a bookmark of what each target has. */
   readonly bookmarks: boolean;
 }
 
-/** Through the receiver that answers: that of the machine that answered first, and of no other of its name. */
-export function directDelivery(deps: DeliveryDeps, request: SendRequest, signal: AbortSignal): Delivery {
-  const { host } = request.to;
-  const peer: Peer = { host };
+/** Through the receiver of the machine that answers first, and of no other machine with that host name. */
+export function directDelivery(deps: DeliveryDeps, context: JobContext, signal: AbortSignal): Delivery {
+  const { targetHost } = context;
+  const peer: Peer = { host: targetHost };
   return {
     channel: 'direct',
     peer,
-    plan: (arrived) => makePlans(deps, request, peer, arrived),
+    plan: (arrived) => makePlans(deps, context, peer, arrived),
     ask: (transferDeps, plan) => askForTransfer(transferDeps, plan, peer),
-    cursors: deps.bookmarks ? openCursors({ zfs: deps.zfs, log: deps.log, targetHost: host, signal }) : noCursors,
+    cursors: deps.bookmarks
+      ? openCursors({ zfs: deps.zfs, log: deps.log, clock: deps.clock, targetHost, signal })
+      : noCursors,
     arrived: async () => {},
   };
 }

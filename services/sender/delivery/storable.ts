@@ -6,19 +6,19 @@ import { datasetOf } from '../../../schemas/names.ts';
 import type { Step } from '../../../schemas/plan.ts';
 import { needsOf } from '../planning/dependencies.ts';
 
-/** Targets, by name, of which too little is known to store anything for them. */
+/** Target datasets, by name, of which too little is known to store streams for them. */
 export interface Unsettled {
-  /** It is not known how they began, or what keys they have. */
+  /** Their initial flags, or their keys, are not known. */
   readonly unsure: ReadonlySet<string>;
   /** Only what wraps their key is known. */
   readonly unseenKeys: ReadonlySet<string>;
-  /** They would get another key, and what takes its key from them by now is not known. */
+  /** They would get another key, and which datasets inherit their key is not known. */
   readonly newKeys: ReadonlySet<string>;
 }
 
 /**
- * The plans that may be stored: what cannot be is refused, with all that needs something of it. Each raw step names the key that it may replace.
- * @param target as it will be once it has what waits for it
+ * The plans that may be stored. The others are refused, with those that need them. Each raw step names the key that it may replace.
+ * @param target the predicted target
  */
 export function storable(plans: readonly DatasetPlan[], target: Inventory, unsettled: Unsettled): DatasetPlan[] {
   const { host } = target;
@@ -38,7 +38,7 @@ export function storable(plans: readonly DatasetPlan[], target: Inventory, unset
 
 type Listed = ReadonlyMap<string, DatasetEntry>;
 
-/** Whose key a step writes, where it does not make a dataset with a key of its own: a clone shares that of its origin. */
+/** The dataset whose key a step replaces; undefined where it creates a new key. A clone shares the key of its origin. */
 const keptBy = ({ from, origin, targetDataset }: Step): string | undefined =>
   origin === undefined ? from && targetDataset : datasetOf(origin);
 
@@ -61,42 +61,42 @@ function refusalOf(
   if (!first) return undefined;
   const holder = keptBy(first);
   if (unsure.has(plan.targetDataset) || (holder !== undefined && unsure.has(holder))) return ofUnsure(plan, host);
-  // what leaves the key as it is locks nothing out, whoever takes it from there
+  // an unchanged key locks no dataset out
   const isKept = compareWrappings(first.wrapping, there.get(holder ?? '')?.wrapping) === 'same';
   if (first.wrapping && holder !== undefined && unseenKeys.has(holder) && !isKept) return ofNewKey(plan, host);
   return newKeys.has(plan.targetDataset) ? ofNewKey(plan, host) : undefined;
 }
 
 /**
- * Nothing is sent into a chain of which it is not known how it goes on: large blocks that come and go have zeroed files (openzfs#6224), and a raw
- * stream may bring a key that locks out what takes its key from the dataset there.
+ * Nothing is stored for a chain whose initial flags are not known: a change of large blocks has zeroed files (openzfs#6224), and a
+ * raw stream may bring a key that locks out the datasets which inherit it there.
  */
 function ofUnsure({ sourceDataset, targetDataset, steps }: DatasetPlan, host: string): Refusal {
   const isRaw = steps.some(({ flags }) => flags?.includes('raw'));
   const unknown = isRaw
     ? `which keys ${targetDataset} on ${host} has`
     : `whether ${targetDataset} on ${host} began with large blocks`;
-  const delivery = isRaw ? '' : ', or with --large-block or --no-large-block, as it began';
+  const flags = isRaw ? '' : ', or with --large-block or --no-large-block, as it began';
   return refuse(
     'UNSUPPORTED',
-    `${unknown} is not known on this host, so nothing is stored for ${sourceDataset}. Delivery out: send it with --channel auto while ${host} answers${delivery}.`,
+    `${unknown} is not known on this host, so nothing is stored for ${sourceDataset}. Send it with --channel auto while ${host} is online${flags}.`,
     { details: { host, dataset: targetDataset, reason: isRaw ? 'keys-unknown' : 'blocks-unknown' } },
   );
 }
 
-/** Since it was seen last, something may have been joined to it there (`zfs change-key -i`), and would be locked out. */
+/** Since its last listing another dataset may inherit its key there (`zfs change-key -i`), and would be locked out. */
 const ofNewKey = ({ sourceDataset, targetDataset }: DatasetPlan, host: string): Refusal =>
   refuse(
     'UNSUPPORTED',
-    `${sourceDataset} had a change-key, or may have had one, and what takes its key from ${targetDataset} on ${host} by now is not known on this host: ` +
-      `it could not be opened any more, so nothing is stored for ${sourceDataset}. Delivery out: send it once with --channel auto or direct while ${host} answers.`,
+    `${sourceDataset} had a change-key, or may have had one, and which datasets inherit the key of ${targetDataset} on ${host} is not known on this host: ` +
+      `they could not be unlocked any more, so nothing is stored for ${sourceDataset}. Send it once with --channel auto or direct while ${host} is online.`,
     { details: { host, dataset: targetDataset, reason: 'new-key' } },
   );
 
 const notWithout = ({ sourceDataset, targetDataset }: DatasetPlan, needed: string, host: string): Refusal =>
   refuse(
     'UNSUPPORTED',
-    `${sourceDataset} needs ${needed}, for which nothing is stored, on ${host} first. Delivery out: send both once with --channel auto or direct while ` +
-      `${host} answers.`,
+    `${sourceDataset} needs ${needed}, for which nothing is stored, on ${host} first. Send both once with --channel auto or direct while ` +
+      `${host} is online.`,
     { details: { host, dataset: targetDataset, needs: needed } },
   );

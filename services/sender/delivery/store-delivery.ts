@@ -4,11 +4,11 @@ import { changingRoots, unseenNotes } from '../../../lib/plan/placement/unseen-i
 import { planDatasets } from '../../../lib/plan/plan.ts';
 import { predictInventory } from '../../../lib/plan/predict-target.ts';
 import { isRefusal } from '../../../lib/plan/refusal.ts';
-import { targetRoot } from '../../../lib/plan/request/target-name.ts';
+import type { JobContext } from '../../../lib/plan/request/job-context.ts';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import type { Inventory } from '../../../schemas/inventory.ts';
-import { datasetOf, isWithin } from '../../../schemas/names.ts';
-import type { Note, SendRequest, Step } from '../../../schemas/plan.ts';
+import { isWithin } from '../../../schemas/names.ts';
+import type { Note, Step } from '../../../schemas/plan.ts';
 import type { LastKnownTarget } from '../../../schemas/stored.ts';
 import { noCursors } from '../bases/cursors.ts';
 import { storedCursors } from '../bases/store-cursors.ts';
@@ -26,11 +26,14 @@ import { storable } from './storable.ts';
 
 export interface StoreDeliveryDeps extends DeliveryDeps, Pick<JobStatusDeps, 'status'> {
   readonly store: OwnStore;
-  /** How long a full store is waited for, in milliseconds. */
+  /** How long a job waits for a full store, in ms. */
   readonly patienceMs: number;
 }
 
-export const placeOf = (request: SendRequest): Place => ({ host: request.to.host, root: targetRoot(request) });
+export const placeOf = ({ targetHost, targetDataset }: JobContext): Place => ({
+  host: targetHost,
+  root: targetDataset,
+});
 
 /** What the store tells of a place before anything is sent to it. */
 export interface Waiting {
@@ -42,55 +45,56 @@ export interface Waiting {
 
 export const nothingWaits: Waiting = { isAwaited: false, settled: [] };
 
-/** @throws ZpsendError where the store cannot be looked at */
-export async function lookForWaiting(store: OwnStore, host: string, request: SendRequest): Promise<Waiting> {
+/** @throws ZpsendError where the store cannot be read */
+export async function readWaiting(store: OwnStore, context: JobContext): Promise<Waiting> {
   const found = await store.find();
   if (!found) return nothingWaits;
   const { waiting } = await found.catalog.read();
-  if (!waiting.some(({ targets }) => targets.some((target) => target.host === request.to.host))) return nothingWaits;
-  const place = placeOf(request);
-  const receipts = await store.receipts.read(host, place.host);
+  if (!waiting.some(({ targets }) => targets.some((target) => target.host === context.targetHost))) return nothingWaits;
+  const place = placeOf(context);
+  const receipts = await store.receipts.read(context.sourceHost, place.host);
   const { settled, starts } = deliveriesAt(place, deliveriesOf(waiting, receipts));
   return { isAwaited: starts.length > 0, settled };
 }
 
-/** Of a store with more streams no receiver takes anything. */
+/** Receivers fetch nothing from a store with more streams. */
 function checkRoom(host: string, streams: number): void {
   if (streams < catalogBounds.streams) return;
   throw new ZpsendError(
     'NO_SPACE',
-    `${streams} streams wait in the store of ${host}, the most that receivers take of one store: zpsend store ls ${host} tells for whom`,
+    `${streams} streams wait in the store of ${host}, the most that receivers accept. zpsend store ls ${host} lists their targets`,
   );
 }
 
 /** Through the store, planned against what the target will have once it has taken what waits for it. */
-export function storeDelivery(deps: StoreDeliveryDeps, request: SendRequest): Delivery {
+export function storeDelivery(deps: StoreDeliveryDeps, context: JobContext): Delivery {
   const { host, zfs, bus, log, store, patienceMs } = deps;
-  const place = placeOf(request);
-  // what stands in the way there is not seen, so nothing is planned away
-  const { conflict: _, ...asked } = request;
+  const place = placeOf(context);
+  // conflicts on the target are not seen from here, so none is resolved
+  const { conflict: _, ...request } = context.request;
+  const planned: JobContext = { ...context, request };
   /** What is known besides what is remembered. That is remembered with what is stored first: later its cursors tell less. */
   let news: LastKnownTarget | undefined;
 
   async function plan(arrived: readonly Step[] = []): Promise<Planned> {
-    // to look makes no store
+    // a read does not create the store
     const found = await store.find();
-    const recursive = request.package !== undefined;
-    const datasets = await zfs.list({ dataset: datasetOf(request.dataset), recursive, creation: true });
+    const { sourceDataset, isRecursive } = context;
+    const datasets = await zfs.list({ dataset: sourceDataset, recursive: isRecursive, creation: true });
     // in this order, against that in which the keeper writes: what has gone from one is in the next
     const { waiting } = (await found?.catalog.read()) ?? { waiting: [] };
     checkRoom(host, waiting.length);
     const receipts = found ? await store.receipts.read(host, place.host) : [];
     const remembered = found && (await readKnownTarget(found.bucket, place));
     const rows = await knownEntries(deps, place.host).catch((thrown) => {
-      // a target that is remembered is not taken for an empty one
+      // a known target is not assumed to be empty
       if (!remembered) throw unreadRows(place, thrown);
       return new Map();
     });
     const deliveries = deliveriesOf(waiting, receipts);
     const { settled, starts } = deliveriesAt(place, deliveries);
     const source: Inventory = { host, datasets };
-    const known = knownTarget(place, { source, rows, wish: asked.stream ?? {} }, remembered);
+    const known = knownTarget(place, { source, rows, wish: request.stream ?? {} }, remembered);
     if (known.lost.length > 0) throw lostThere(place, known.lost);
     const before = knownAfter(remembered, known);
     const lastKnown = remembered ? settled.reduce(afterDelivery, before) : before;
@@ -98,14 +102,14 @@ export function storeDelivery(deps: StoreDeliveryDeps, request: SendRequest): De
     checkPartial(place, lastKnown.target);
     news = known.isNews || known.isUnknown ? without(before, known.unsure) : undefined;
     const target = predictInventory(lastKnown.target, starts);
-    const plans = planDatasets(asked, source, target, arrived);
+    const plans = planDatasets(planned, source, target, arrived);
     if (isRefusal(plans)) return { plans, source, target, known: lastKnown.target };
     const newKeys = changingRoots(plans.datasets, { source, target });
     const { unsure, unseenKeys } = known;
     const stored = storable(plans.datasets, target, { unsure, unseenKeys, newKeys });
     const notes = [
       ...plans.notes,
-      ...(request.package ? [] : unseenNotes(stored, { source, target })),
+      ...(isRecursive ? [] : unseenNotes(stored, { source, target })),
       ...(known.isUnknown ? [noteOfUnknown(place, source)] : []),
       ...(known.isNews ? [noteOfRecords(place, source)] : []),
       ...(found ? await blockedNotes({ bus, bucket: found.bucket }, place, deliveries) : []),
@@ -123,7 +127,7 @@ export function storeDelivery(deps: StoreDeliveryDeps, request: SendRequest): De
         news = undefined;
         return await askStore({ bucket, room: store.room, clearing: store.clearing, log, patienceMs }, transfer, step);
       } catch (thrown) {
-        // nobody shall wait for it
+        // the other participants need not wait for it
         step.participant?.decline();
         throw thrown;
       }
@@ -144,20 +148,20 @@ function knownAfter(
   return { ...others, target, ...keys };
 }
 
-/** What nobody knows for sure is looked for again the next time. */
+/** What is not certain is not recorded, so that it is determined again. */
 const without = (lastKnown: LastKnownTarget, unsure: ReadonlySet<string>): LastKnownTarget => ({
   ...lastKnown,
   target: { ...lastKnown.target, datasets: lastKnown.target.datasets.filter(({ name }) => !unsure.has(name)) },
 });
 
-/** It may be a host of another name that is meant. */
+/** The request may mean a host of another name. */
 const noteOfUnknown = ({ host, root }: Place, { datasets: [top] }: Inventory): Note => {
-  const message = `${host} has never been sent ${root} from here, as far as is known, and is taken for empty`;
+  const message = `nothing was ever sent from here to ${root} on ${host}, as far as is known, so it is assumed to be empty`;
   return { kind: 'unseen', dataset: top?.name ?? root, message };
 };
 
 const noteOfRecords = ({ host, root }: Place, { datasets: [top] }: Inventory): Note => {
-  const message = `${host} is not asked what it has of ${root}: that is taken from what was sent there from here`;
+  const message = `what ${host} has of ${root} is derived from what was sent from here, since ${host} is not asked`;
   return { kind: 'unseen', dataset: top?.name ?? root, message };
 };
 
@@ -169,34 +173,34 @@ const refusedThere = ({ host, root }: Place, error: ErrorBody): ZpsendError =>
     { ...error.details, host, dataset: root, reason: 'refused-there' },
   );
 
-/** Nothing tells what was sent there. That is a trouble of our own connection, and says nothing of the target. */
+/** What was sent there cannot be read. That is a failure of our own connection, not of the target. */
 const unreadRows = ({ host, root }: Place, thrown: unknown): ZpsendError =>
   new ZpsendError(
     'TIMEOUT',
-    `what was sent to ${root} on ${host} cannot be looked up: ${ZpsendError.from(thrown).message}`,
+    `what was sent to ${root} on ${host} cannot be read: ${ZpsendError.from(thrown).message}`,
     {
       reason: 'connection-lost',
     },
   );
 
-/** It was sent to before, so it has something, and the source has nothing left that says what. */
+/** Something was sent there before, and the source has no record of what. */
 function lostThere({ host, root }: Place, [first = root, ...others]: readonly string[]): ZpsendError {
   const more = others.length > 0 ? ` and ${others.length} more datasets` : '';
   return new ZpsendError(
     'UNREACHABLE',
-    `what ${host} has of ${first}${more} is not known here any more, so nothing can be stored for it: send once while it answers`,
+    `what ${host} has of ${first}${more} is no longer known here, so nothing can be stored for it. Send once while it is online`,
     { host, dataset: first },
   );
 }
 
-/** What was begun directly goes on directly: a stored stream would have to drop it and begin anew. */
+/** Partial state of a direct transfer can only be continued directly: a stored stream would discard it. */
 function checkPartial({ host, root }: Place, seen: Inventory): void {
-  const begun = seen.datasets.find(({ name, resumeToken }) => resumeToken !== undefined && isWithin(name, root));
-  if (!begun) return;
+  const partial = seen.datasets.find(({ name, resumeToken }) => resumeToken !== undefined && isWithin(name, root));
+  if (!partial) return;
   throw new ZpsendError(
     'UNREACHABLE',
-    `${host} holds partial state of ${begun.name}, and what is stored would begin anew: send with channel auto or direct ` +
-      `while it answers, and it goes on from there`,
-    { host, dataset: begun.name },
+    `${host} has partial state of ${partial.name}, which a stored stream cannot continue. Send with channel auto or direct ` +
+      `while it is online`,
+    { host, dataset: partial.name },
   );
 }

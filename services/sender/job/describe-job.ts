@@ -7,23 +7,23 @@ import { asWait, waitOf } from './waits.ts';
 const mostNotes = 200;
 
 /**
- * A job as its status tells it, at this moment.
+ * A job as its status reports it at this moment.
  * @param outcome of a job that has ended
- * @param withList else without what may be long: notes, the list of datasets
+ * @param withList else without the fields that may be long: notes, the list of datasets
  */
 export function describeJob(run: JobRun, outcome: Outcome | undefined, withList: boolean): Job {
-  const { deps, request, delivery, progress, chains, waiting, aborted, notes, compression } = run;
+  const { deps, context, delivery, progress, chains, waiting, aborted, notes, compression } = run;
   const running = [...(chains?.running.values() ?? [])];
-  // what its first step clears may be a long list, and the notes tell it
+  // the conflict resolution of its first step may be long, and the notes have it
   const { before: _, ...current } = running.find((chain) => chain.current)?.current ?? {};
   const waits = waiting ?? waitOf(running);
   const ended = outcome && (outcome.error ? 'failed' : 'done');
-  const under = chains
+  const active = chains
     ? stateOf(running.map(({ phase, waiting: waits }) => (waits ? 'waiting' : phase)))
     : waiting
       ? 'waiting'
       : 'planning';
-  const state = ended ?? under;
+  const state = ended ?? active;
   const { size, ...sums } = progress.report(chains?.running ?? new Map(), withList);
   return {
     job: run.id,
@@ -33,7 +33,7 @@ export function describeJob(run: JobRun, outcome: Outcome | undefined, withList:
     ...(deps.takesOver !== undefined && { takesOver: deps.takesOver }),
     ...(deps.startedBy && { startedBy: deps.startedBy }),
     ...(deps.from !== undefined && { from: deps.from }),
-    request,
+    request: context.request,
     state,
     ...(aborted && !outcome && { aborting: true as const }),
     ...(delivery?.channel === 'store' && { channel: delivery.channel }),
@@ -43,8 +43,8 @@ export function describeJob(run: JobRun, outcome: Outcome | undefined, withList:
     size: Math.max(size, state === 'done' ? sums.bytes : 0),
     ...(compression.saved !== undefined && { compressedBytes: Math.max(0, sums.bytes - compression.saved) }),
     started: run.started.toISOString(),
-    ...(outcome && { ended: new Date().toISOString() }),
-    seconds: Math.round(performance.now() - run.began) / 1000,
+    ...(outcome && { ended: new Date(deps.clock.date()).toISOString() }),
+    seconds: Math.round(deps.clock.now() - run.began) / 1000,
     ...(outcome?.error && { error: outcome.error }),
     ...(outcome?.evidence && { evidence: outcome.evidence }),
     ...(state === 'waiting' && waits && { waiting: asWait(waits) }),

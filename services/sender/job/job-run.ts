@@ -1,7 +1,7 @@
-import type { Clock } from '../../../lib/time/clock.ts';
+import type { JobContext } from '../../../lib/plan/request/job-context.ts';
 import type { ErrorBody } from '../../../schemas/errors.ts';
 import type { Job } from '../../../schemas/job.ts';
-import type { Evidence, Note, SendRequest, Step } from '../../../schemas/plan.ts';
+import type { Evidence, Note, Step } from '../../../schemas/plan.ts';
 import type { Channel, CompressionMode } from '../../../schemas/transfer.ts';
 import type { Delivery } from '../delivery/delivery.ts';
 import type { StoreDeliveryDeps } from '../delivery/store-delivery.ts';
@@ -17,52 +17,51 @@ import type { Waits } from './waits.ts';
 
 export interface JobDeps extends Omit<ChainDeps, 'ask'>, StoreDeliveryDeps {
   readonly instance: string;
-  readonly clock: Clock;
-  /** Datasets of a package at once, where the request does not say. */
+  /** Datasets of a package at once, unless the request says so. */
   readonly parallel: number;
-  /** How streams go over the wire, where the request does not say. */
+  /** How streams are compressed, unless the request says so. */
   readonly compressionMode: CompressionMode;
-  /** By which channel streams go, where the request does not say. */
+  /** The channel of streams, unless the request names one. */
   readonly channel: Channel;
-  /** Which jobs run anywhere on this host: what a dead one left held may be released. Undefined where that is not clear. */
+  /** The jobs that run on any instance of this host: holds of others may be released. Undefined where that is not clear. */
   readonly livingJobs: () => Promise<Set<string> | undefined>;
-  /** Of a policy's job that finds nothing to do there is nothing to tell, and the policy tells of failures. */
+  /** A policy's job that finds nothing to do logs nothing, and the policy logs its failures. */
   readonly startedBy?: Job['startedBy'];
-  /** The job that it goes on with, whose sender has died. */
+  /** The job that it takes over, whose sender has died. */
   readonly takesOver?: string | undefined;
 }
 
-/** How a job ends; without an error, well. */
+/** How a job ends: without an error, it is done. */
 export interface Outcome {
   readonly error?: ErrorBody;
   readonly evidence?: Evidence | undefined;
 }
 
-/** One job while it runs: what it was given, and how far it is. */
+/** The state of one running job. */
 export interface JobRun {
   readonly id: string;
-  readonly request: SendRequest;
+  readonly context: JobContext;
   readonly deps: JobDeps;
   /** Aborted when the job is. */
   readonly signal: AbortSignal;
-  /** Since when its plan waits for its turn (monotonic milliseconds); undefined as long as it has not waited. */
+  /** Since when its plan waits for its turn (monotonic ms); undefined as long as it has not waited. */
   readonly since: () => number | undefined;
-  /** Monotonic milliseconds. */
+  /** Monotonic ms. */
   readonly began: number;
   readonly started: Date;
-  readonly say: JobLog;
+  readonly jobLog: JobLog;
   readonly compression: JobCompression;
-  readonly board: ReplicationStatus;
+  readonly status: ReplicationStatus;
   delivery: Delivery | undefined;
   progress: Progress;
   chains: RunningChains | undefined;
-  /** What the planning waits for. */
+  /** Why the planning waits. */
   waiting: Waits | undefined;
   aborted: ErrorBody | undefined;
-  first: Failure | undefined;
+  firstFailure: Failure | undefined;
   notes: readonly Note[];
-  /** The plan that was made last. */
-  seen: Planned | undefined;
+  /** The latest plan. */
+  latestPlan: Planned | undefined;
   /** The steps that have arrived. */
   readonly arrived: Step[];
 }

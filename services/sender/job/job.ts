@@ -1,9 +1,9 @@
 import { publishEvent } from '../../../lib/bus/events/events.ts';
 import { type EventWhat, subjects } from '../../../lib/bus/subjects.ts';
+import type { JobContext } from '../../../lib/plan/request/job-context.ts';
 import { timing } from '../../../lib/time/timing.ts';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import type { Job } from '../../../schemas/job.ts';
-import type { SendRequest } from '../../../schemas/plan.ts';
 import { turnsOfOne } from '../planning/plan-turns.ts';
 import { jobLog } from '../reporting/job-log.ts';
 import { openJobStatus } from '../reporting/job-status.ts';
@@ -19,7 +19,7 @@ export interface RunningJob {
   readonly takesOver: string | undefined;
   readonly isOver: boolean;
   status(): Job;
-  /** The same without what may be long: evidence, notes, patterns, the list of datasets. */
+  /** The same without the fields that may be long: evidence, notes, patterns, the list of datasets. */
   summary(): Job;
   abort(error: ErrorBody): void;
   /** Resolves when the job has ended and its holds are released. */
@@ -27,31 +27,31 @@ export interface RunningJob {
 }
 
 /** Starts one job: plans once for all its datasets, then runs their chains. */
-export function startJob(options: JobDeps, id: string, request: SendRequest): RunningJob {
+export function startJob(options: JobDeps, id: string, context: JobContext): RunningJob {
   const stop = new AbortController();
-  const run = openRun(options, id, request, stop.signal);
-  const { deps, say, board } = run;
+  const run = openRun(options, id, context, stop.signal);
+  const { deps } = run;
   const over = Promise.withResolvers<void>();
-  /** What an ended job is remembered by: its plan, which may have many thousands of steps, is let go. */
+  /** The status of an ended job. Its plan, which may have many thousands of steps, is dropped. */
   let last: Job | undefined;
 
   const status = (): Job => last ?? describeJob(run, undefined, true);
-  const tell = (what: EventWhat) => publishEvent(deps.bus, subjects.event(deps.host, 'job', what), status());
+  const publish = (what: EventWhat) => publishEvent(deps.bus, subjects.event(deps.host, 'job', what), status());
 
   function end(outcome: Outcome): void {
-    deps.fan?.gone();
-    clearInterval(ticker);
-    board.over(outcome.error);
+    deps.fanOut?.ended();
+    stopProgress();
+    run.status.over(outcome.error);
     last = describeJob(run, outcome, true);
     run.chains = undefined;
     run.progress = progressOf([]);
-    say.ended(last);
-    tell(last.state === 'done' ? 'done' : 'failed');
+    run.jobLog.ended(last);
+    publish(last.state === 'done' ? 'done' : 'failed');
     over.resolve();
   }
 
-  const ticker = setInterval(() => tell('progress'), timing.job.progressMs);
-  tell('started');
+  const stopProgress = deps.clock.every(timing.job.progressMs, () => publish('progress'));
+  publish('started');
   void runJob(run).then(end, (thrown) => end({ error: run.aborted ?? ZpsendError.from(thrown).toBody() }));
   return {
     id,
@@ -62,7 +62,7 @@ export function startJob(options: JobDeps, id: string, request: SendRequest): Ru
     status,
     summary() {
       const { evidence: _, notes: __, ...job } = last ?? describeJob(run, undefined, false);
-      const { exclude: ___, snapshots: ____, properties: _____, ...asked } = request;
+      const { exclude: ___, snapshots: ____, properties: _____, ...asked } = context.request;
       return { ...job, request: asked, datasets: { ...job.datasets, list: [] } };
     },
     over: over.promise,
@@ -70,37 +70,37 @@ export function startJob(options: JobDeps, id: string, request: SendRequest): Ru
       run.aborted ??= error;
       stop.abort(ZpsendError.fromBody(error));
       run.chains?.abort(error);
-      // before whoever asked for it has an answer: were this sender killed now, another would go on
-      if (!last) tell('progress');
+      // before the abort is answered: if this sender were killed now, another one would take the job over
+      if (!last) publish('progress');
     },
   };
 }
 
-function openRun(options: JobDeps, id: string, request: SendRequest, signal: AbortSignal): JobRun {
-  const { turns, since } = turnsOfOne(options.turns, signal);
-  const deps: JobDeps = { ...options, turns, log: options.log.child({ job: id, source: options.host }) };
-  const began = performance.now();
-  const started = new Date();
-  const said = jobLog(deps.log, request);
+function openRun(options: JobDeps, id: string, context: JobContext, signal: AbortSignal): JobRun {
+  const { turns, since } = turnsOfOne(options.turns, options.clock, signal);
+  const deps: JobDeps = { ...options, turns, log: options.log.child({ job: id, source: context.sourceHost }) };
+  const began = deps.clock.now();
+  const started = new Date(deps.clock.date());
+  const log = jobLog(deps.log, context);
   return {
     id,
-    request,
+    context,
     deps,
     signal,
     since,
     began,
     started,
-    say: deps.startedBy === 'policy' ? quietJobLog(said) : said,
-    compression: openJobCompression(request.compression ?? deps.compressionMode),
-    board: openJobStatus(deps, id, request),
+    jobLog: deps.startedBy === 'policy' ? quietJobLog(log) : log,
+    compression: openJobCompression(context.request.compression ?? deps.compressionMode),
+    status: openJobStatus(deps, id, context),
     delivery: undefined,
     progress: progressOf([]),
     chains: undefined,
     waiting: undefined,
     aborted: undefined,
-    first: undefined,
+    firstFailure: undefined,
     notes: [],
-    seen: undefined,
+    latestPlan: undefined,
     arrived: [],
   };
 }

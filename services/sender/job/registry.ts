@@ -1,8 +1,7 @@
-import { assertNoOverlap } from '../../../lib/plan/request/target-overlap.ts';
+import type { JobContext } from '../../../lib/plan/request/job-context.ts';
 import { timing } from '../../../lib/time/timing.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Job, JobStatusRequest } from '../../../schemas/job.ts';
-import type { SendRequest, SendStart } from '../../../schemas/plan.ts';
 import { newId } from '../../host/ids.ts';
 import { checkRequest } from '../planning/send-rules.ts';
 import { openFanOutGroup } from '../transfer/fan-out/group.ts';
@@ -10,34 +9,34 @@ import { shareListing } from '../transfer/fan-out/shared-listing.ts';
 import { type RunningJob, startJob } from './job.ts';
 import type { JobDeps } from './job-run.ts';
 
-/** Ended jobs that `send.status` still tells of. */
+/** Ended jobs that `send.status` still reports. */
 const rememberedJobs = 100;
 
-/** Where a request came from, if nobody has asked for it just now. */
+/** What started a job, other than a request of this host. */
 interface JobOrigin {
   /** The host that ordered it on its own subject. */
   readonly from?: string;
   readonly startedBy?: 'policy';
-  /** For each target the job whose sender has died. */
+  /** For each target the job that is taken over. */
   readonly takesOver?: readonly string[];
 }
 
 /** The jobs of this instance. */
 export interface Jobs {
   /**
-   * Starts a job for each target, and gives their ids.
-   * @throws ZpsendError BUSY when there is no room for all of them, BAD_REQUEST for targets that overlap, NOT_ALLOWED by `send.allow`;
-   * a job that goes on with another one starts, and fails with NOT_ALLOWED
+   * Starts a job for each target of one request.
+   * @throws ZpsendError BUSY when there is no room for all of them, NOT_ALLOWED by `send.allow`; a job that takes another one over
+   * starts, and fails with NOT_ALLOWED
    */
-  start(asked: SendStart, origin?: JobOrigin): string[];
+  start(contexts: readonly JobContext[], origin?: JobOrigin): RunningJob[];
   readonly running: readonly RunningJob[];
   /** One job in full; or all of them in short, since all together may not fit in one message. */
   status(asked: JobStatusRequest): Job[];
   /** False when there is no such job, or it has ended. */
   abort(job: string): boolean;
-  /** Ends a job with which another instance goes on. */
+  /** Ends a job that another instance has taken over. */
   yield(job: string, successor: string): void;
-  /** Takes no more jobs, aborts every one and resolves when their holds are released. */
+  /** Accepts no more jobs, aborts all of them and resolves when their holds are released. */
   stop(): Promise<void>;
 }
 
@@ -60,43 +59,42 @@ export function openJobs(deps: JobDeps, maxJobs: number): Jobs {
     );
   }
 
-  /** One by its id, or the newest of those that go on with it. */
+  /** A job by its id, or its newest successor. */
   const find = (id: string): RunningJob | undefined =>
     [...jobs.values()].findLast((job) => job.id === id || job.takesOver === id);
 
   function begin(
     id: string,
-    request: SendRequest,
-    more: Pick<JobDeps, 'zfs' | 'fan' | 'startedBy' | 'takesOver' | 'from'>,
-  ): void {
-    jobs.set(id, startJob({ ...deps, ...more }, id, request));
+    context: JobContext,
+    more: Pick<JobDeps, 'zfs' | 'fanOut' | 'startedBy' | 'takesOver' | 'from'>,
+  ): RunningJob {
+    const job = startJob({ ...deps, ...more }, id, context);
+    jobs.set(id, job);
     for (const [known, old] of jobs) {
       if (jobs.size <= rememberedJobs) break;
       if (old.isOver) jobs.delete(known);
     }
+    return job;
   }
 
   return {
-    start({ to, ...what }, { startedBy, takesOver, from } = {}) {
-      const requests = [to].flat().map((target) => ({ ...what, to: target }));
-      assertNoOverlap(requests);
-      if (!takesOver) for (const request of requests) checkRequest(deps.allow, host, request, from);
-      checkRoom(requests.length);
-      const started = requests.map((request) => ({ id: newId(), request }));
-      const [first, ...others] = started;
+    start(contexts, { startedBy, takesOver, from } = {}) {
+      if (!takesOver) for (const context of contexts) checkRequest(deps.allow, context, from);
+      checkRoom(contexts.length);
+      const named = contexts.map((context) => ({ id: newId(), context }));
+      const [first, ...others] = named;
       const members =
-        first && others.length > 0 ? openFanOutGroup({ ...deps, ...waits, id: first.id, size: started.length }) : [];
+        first && others.length > 0 ? openFanOutGroup({ ...deps, ...waits, id: first.id, size: named.length }) : [];
       const zfs = shareListing(deps.zfs);
-      for (const [at, { id, request }] of started.entries()) {
-        begin(id, request, {
+      return named.map(({ id, context }, at) =>
+        begin(id, context, {
           zfs: zfs(),
-          fan: members[at],
+          fanOut: members[at],
           takesOver: takesOver?.[at],
           ...(startedBy && { startedBy }),
           from,
-        });
-      }
-      return started.map(({ id }) => id);
+        }),
+      );
     },
     get running() {
       return running();
@@ -110,15 +108,17 @@ export function openJobs(deps: JobDeps, maxJobs: number): Jobs {
       const job = find(id);
       if (!job || job.isOver) return false;
       const then =
-        job.status().channel === 'store' ? 'begins with what is not stored whole' : 'goes on from what has arrived';
+        job.status().channel === 'store'
+          ? 'begins with the first incomplete stream'
+          : 'continues after what has arrived';
       job.abort(
-        new ZpsendError('ABORTED', `job ${id} was aborted by request on ${host}; sent again, it ${then}`).toBody(),
+        new ZpsendError('ABORTED', `job ${id} on ${host} was aborted by request. Sent again, it ${then}`).toBody(),
       );
       return true;
     },
     yield(id, successor) {
-      const words = `another sender on ${host} heard nothing of job ${id} for a while, and goes on with it as ${successor}`;
-      jobs.get(id)?.abort(new ZpsendError('ABORTED', words, { reason: 'taken-over', successor }).toBody());
+      const message = `another sender on ${host} had no news of job ${id}, and has taken it over as ${successor}`;
+      jobs.get(id)?.abort(new ZpsendError('ABORTED', message, { reason: 'taken-over', successor }).toBody());
     },
     async stop() {
       stopping = true;

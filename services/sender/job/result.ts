@@ -10,7 +10,7 @@ export interface Failure {
   readonly evidence?: Evidence | undefined;
 }
 
-/** The state of a job whose chains run: it waits, or lists again, only while none of them gets on. */
+/** The state of a job whose chains run: it is waiting or planning only while none of them makes progress. */
 export function stateOf(phases: Iterable<ChainPhase>): Extract<Job['state'], 'planning' | 'running' | 'waiting'> {
   const all = [...phases];
   if (all.length === 0 || all.some((phase) => phase !== 'waiting' && phase !== 'planning')) return 'running';
@@ -18,8 +18,8 @@ export function stateOf(phases: Iterable<ChainPhase>): Extract<Job['state'], 'pl
 }
 
 /**
- * How a job ends of which some datasets failed, the first of them being `first`. Of a job of one dataset that is all there is
- * to say; of a package, how many failed, with the code of the first.
+ * The error of a job of which some datasets failed. For one dataset it is that dataset's; for a package it says how many
+ * failed, with the code of the first.
  */
 export function failureOf(
   { total, failed }: { readonly total: number; readonly failed: number },

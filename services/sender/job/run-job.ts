@@ -5,8 +5,8 @@ import { composed } from '../../../lib/plan/steps/compose.ts';
 import { timing } from '../../../lib/time/timing.ts';
 import { datasetOf } from '../../../schemas/names.ts';
 import type { Note } from '../../../schemas/plan.ts';
-import { sweepHolds } from '../bases/holds.ts';
-import { route } from '../delivery/choose.ts';
+import { releaseStaleHolds } from '../bases/holds.ts';
+import { chooseDelivery } from '../delivery/choose.ts';
 import type { Delivery } from '../delivery/delivery.ts';
 import type { Planned } from '../planning/plan-job.ts';
 import { replanner } from '../planning/replan.ts';
@@ -16,7 +16,7 @@ import { type RunningChains, runChains } from '../replication/run-chains.ts';
 import { progressOf } from '../reporting/progress.ts';
 import type { JobRun, Outcome } from './job-run.ts';
 import { failureOf } from './result.ts';
-import { patiently } from './retry.ts';
+import { retry } from './retry.ts';
 
 type PlannedRun = Planned & { delivery: Delivery };
 
@@ -25,86 +25,86 @@ type PlannedRun = Planned & { delivery: Delivery };
  * @throws ZpsendError what the plan failed with, or the signal's reason
  */
 export async function runJob(run: JobRun): Promise<Outcome> {
-  const { request, deps, say } = run;
-  // nobody waits for the answer to a successor's start: what its rules refuse ends the job
-  checkRequest(deps.allow, deps.host, request, deps.from);
-  const { plans, delivery } = await planPatiently(run);
+  const { context, deps, jobLog } = run;
+  // the start of a successor is not answered, so the rules may refuse only the running job
+  checkRequest(deps.allow, context, deps.from);
+  const { plans, delivery } = await firstPlan(run);
   if (isRefusal(plans)) return plans;
   const { datasets } = plans;
   const whole = composed(plans);
-  // where nothing is tried, the job is about what stands in the delivery
+  // if nothing can be sent, the job reports only the refused datasets
   run.progress = progressOf(whole.ok ? datasets : datasets.filter(({ refusal }) => refusal));
   if (!whole.ok) return whole;
-  say.planned(plans);
+  jobLog.planned(plans);
   run.notes = plans.notes;
-  deps.fan?.planned(datasets.filter(({ steps }) => steps.length > 0).map(({ sourceDataset }) => sourceDataset));
+  deps.fanOut?.planned(datasets.filter(({ steps }) => steps.length > 0).map(({ sourceDataset }) => sourceDataset));
   const refused = datasets.find(({ refusal }) => refusal);
-  if (refused?.refusal) run.first = { dataset: refused.sourceDataset, ...refused.refusal };
+  if (refused?.refusal) run.firstFailure = { dataset: refused.sourceDataset, ...refused.refusal };
   const chains = startChains(run, datasets, delivery);
   run.chains = chains;
   void estimateLarge(deps.zfs, datasets, run.progress);
-  const measuring = setInterval(
-    () => run.board.measured([...chains.running].map(([chain, live]) => [datasets[chain]?.sourceDataset ?? '', live])),
-    timing.job.statusMs,
+  const stopMeasuring = deps.clock.every(timing.job.statusMs, () =>
+    run.status.measured([...chains.running].map(([chain, live]) => [datasets[chain]?.sourceDataset ?? '', live])),
   );
   await chains.over;
-  if (run.seen) await delivery.arrived(run.seen, run.arrived);
-  clearInterval(measuring);
-  if (!run.first) return {};
-  return run.aborted ? { error: run.aborted } : failureOf(run.progress, run.first);
+  if (run.latestPlan) await delivery.arrived(run.latestPlan, run.arrived);
+  stopMeasuring();
+  if (!run.firstFailure) return {};
+  return run.aborted ? { error: run.aborted } : failureOf(run.progress, run.firstFailure);
 }
 
-/** Makes the first plan, and takes its time where waiting may help. What a killed job has left held is released once. */
-function planPatiently(run: JobRun): Promise<PlannedRun> {
-  let swept = false;
+/** Makes the first plan, and tries again while waiting may help. Holds that a killed job left are released once. */
+function firstPlan(run: JobRun): Promise<PlannedRun> {
+  let isReleased = false;
   async function begin(): Promise<PlannedRun> {
     const made = await makePlan(run);
-    if (!swept) {
+    if (!isReleased) {
       await releaseLeftHolds(run, made);
-      swept = true;
+      isReleased = true;
     }
     return made;
   }
-  return patiently(begin, {
-    ms: run.deps.patienceMs,
+  return retry(begin, {
+    clock: run.deps.clock,
+    patienceMs: run.deps.patienceMs,
     signal: run.signal,
     since: run.since,
-    waits(error, until) {
+    onWait(error, until) {
       run.waiting = error && { error, until };
-      if (error) run.say.waiting(error, until);
-      else run.say.goesOn();
+      if (error) run.jobLog.waiting(error, until);
+      else run.jobLog.goesOn();
     },
   });
 }
 
 async function makePlan(run: JobRun): Promise<PlannedRun> {
-  const { signal, say } = run;
-  const { delivery, planned } = await planAlong(run);
-  // an aborted job has ended meanwhile
+  const { signal, jobLog } = run;
+  const { delivery, planned } = await planByDelivery(run);
+  // the job may have been aborted meanwhile
   signal.throwIfAborted();
   run.delivery = delivery;
-  say.along(delivery.channel);
-  run.seen = planned;
-  say.listed(planned.source, planned.target);
-  run.board.listed(planned);
+  jobLog.usesChannel(delivery.channel);
+  run.latestPlan = planned;
+  jobLog.listed(planned.source, planned.target);
+  run.status.listed(planned);
   return { ...planned, delivery };
 }
 
-/** A plan by the delivery that the first one chose. */
-async function planAlong({ delivery, arrived, deps, request, signal }: JobRun): Promise<{
+/** A plan for the delivery that the first one has chosen. */
+async function planByDelivery({ delivery, arrived, deps, context, signal }: JobRun): Promise<{
   delivery: Delivery;
   planned: Planned;
 }> {
   if (delivery) return { delivery, planned: await delivery.plan(arrived) };
-  return route(deps, request, request.channel ?? deps.channel, signal);
+  return chooseDelivery(deps, context, context.request.channel ?? deps.channel, signal);
 }
 
-/** What a killed job held is protected by its holds until every dataset has its cursor. */
-async function releaseLeftHolds({ deps, request, signal }: JobRun, made: PlannedRun): Promise<void> {
+/** The holds of a killed job protect its bases until every dataset has its cursor. */
+async function releaseLeftHolds({ deps, context, signal }: JobRun, made: PlannedRun): Promise<void> {
   const { cursors } = made.delivery;
   const settled = await cursors.ensure(made);
-  await sweepHolds(deps, {
-    targetHost: request.to.host,
+  await releaseStaleHolds(deps, {
+    targetHost: context.targetHost,
     source: made.source,
     settled,
     markTentative: cursors.chain().markTentative,
@@ -114,19 +114,20 @@ async function releaseLeftHolds({ deps, request, signal }: JobRun, made: Planned
 }
 
 function startChains(run: JobRun, datasets: readonly DatasetPlan[], delivery: Delivery): RunningChains {
-  const { id, request, deps, compression, board, say, arrived } = run;
+  const { id, context, deps, compression, status, jobLog, arrived } = run;
+  const { request, targetHost } = context;
   const rateLimit = request.bwlimit === undefined ? undefined : openRateLimit(request.bwlimit);
   return runChains(
     { ...deps, ask: delivery.ask, rateLimit, compression, properties: request.properties },
     {
       job: id,
-      targetHost: request.to.host,
+      targetHost,
       plans: datasets,
       parallel: request.parallel ?? deps.parallel,
       progress: run.progress,
-      board,
+      status: status,
       replan: replanner(
-        request,
+        context,
         () => makePlan(run),
         () => arrived,
       ),
@@ -134,20 +135,20 @@ function startChains(run: JobRun, datasets: readonly DatasetPlan[], delivery: De
       noted: (note) => noteOnce(run, note),
       arrived(step) {
         arrived.push(step);
-        // what is stored the target has yet to take
-        board[delivery.channel === 'direct' ? 'arrived' : 'stored'](datasetOf(step.to.name), step.to.guid);
+        // the target has yet to receive a stored stream
+        status[delivery.channel === 'direct' ? 'arrived' : 'stored'](datasetOf(step.to.name), step.to.guid);
       },
-      say,
+      jobLog: jobLog,
       failed: (dataset, error, evidence) => {
-        run.first ??= { dataset, error, evidence };
+        run.firstFailure ??= { dataset, error, evidence };
       },
     },
   );
 }
 
-/** What many datasets meet is told once. */
+/** A note that concerns many datasets is reported once. */
 function noteOnce(run: JobRun, note: Note): void {
   if (run.notes.some(({ kind, message }) => kind === note.kind && message === note.message)) return;
   run.notes = [...run.notes, note];
-  run.say.noted(note);
+  run.jobLog.noted(note);
 }

@@ -13,7 +13,7 @@ type Here = Pick<Known, 'host' | 'bus'>;
 
 const statusEach = (host: string): string => subjects.each(subjects.send(host, 'status'));
 
-/** The jobs that run on any instance of this host; undefined where nobody can say. */
+/** The jobs that run on any instance of this host; undefined where an instance did not answer. */
 export async function livingJobs({ host, bus }: Here, jobs: Pick<Jobs, 'running'>): Promise<Set<string> | undefined> {
   const { answers, clear } = await gatherAll(
     bus,
@@ -27,7 +27,7 @@ export async function livingJobs({ host, bus }: Here, jobs: Pick<Jobs, 'running'
   return new Set([...jobs.running.map(({ id }) => id), ...elsewhere.map(({ job }) => job)]);
 }
 
-/** Without a service of this host here, its jobs may be on another NATS: those that the board names are on this one. */
+/** If no service of this host answers, its jobs may be on another NATS. Those that the status names are on this one. */
 export async function jobsOnBoard(deps: Known & { readonly instance: string }): Promise<Set<string> | undefined> {
   const answers = await askInstances(deps.bus, subjects.info(deps.host), {}, eachInfoSchema);
   if (answers.flatMap((answer) => answer.instances).some((one) => one.instance !== deps.instance)) return undefined;
@@ -35,13 +35,13 @@ export async function jobsOnBoard(deps: Known & { readonly instance: string }): 
   return new Set([...entries.values()].flatMap(({ run }) => (run ? [run.job] : [])));
 }
 
-/** What the instances that live know of a job; undefined where that is not clear. */
+/** What the running instances know of a job; undefined where one did not answer. */
 export async function askSiblings({ host, bus }: Here, job: string): Promise<Job[] | undefined> {
   const { answers, clear } = await gatherAll(bus, statusEach(host), { job }, sendStatusSchema, timing.job.claimMs);
   return clear ? answers.flatMap((answer) => answer.jobs) : undefined;
 }
 
-/** What any instance of this host tells of jobs. @throws ZpsendError NO_SUCH_JOB */
+/** What all instances of this host report of jobs. @throws ZpsendError NO_SUCH_JOB */
 export async function statusOf(
   { host, bus }: Here,
   jobs: Pick<Jobs, 'status'>,
@@ -63,13 +63,13 @@ export async function abortAtSiblings({ host, bus }: Here, job: string): Promise
   return others.length > 0;
 }
 
-/** Asks the instance of a job to abort it, and waits for nothing. */
+/** Asks the instance of a job to abort it, without waiting for an answer. */
 export function abortAt({ host, bus }: Here, { job, instance }: Job): void {
   const subject = subjects.instance(subjects.send(host, 'abort'), instance);
   void request(bus, subject, { job }, jobAbortedSchema).catch(() => {});
 }
 
-/** Another instance goes on with it, and tells of it. */
+/** Another instance has taken it over, and reports it. */
 const hasSuccessor = ({ error }: Job): boolean => error !== undefined && hasReason(error, 'ABORTED', 'taken-over');
 
 export const unknownJob = (job: string, host: string): ZpsendError =>

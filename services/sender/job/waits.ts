@@ -3,19 +3,19 @@ import type { Wait } from '../../../schemas/job.ts';
 import type { RunningChain } from '../replication/chain.ts';
 import { wallClock } from '../reporting/wall-clock.ts';
 
-/** What is waited for, and until when, in monotonic milliseconds. */
+/** The error that is waited for, and until when, in monotonic ms. */
 export interface Waits {
   readonly error: ErrorBody;
   readonly until: number | undefined;
 }
 
-/** What the first of these chains that waits is waiting for. */
+/** The wait of the first waiting chain. */
 export function waitOf(running: readonly RunningChain[]): Waits | undefined {
   const first = running.find(({ waiting }) => waiting);
   return first?.waiting && { error: first.waiting, until: first.waitsUntil };
 }
 
-/** The same as a job tells it, by the wall clock. */
+/** The same as a job reports it, by the wall clock. */
 export const asWait = ({ error: { code, message }, until }: Waits): Wait => ({
   code,
   message,

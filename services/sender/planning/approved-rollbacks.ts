@@ -4,18 +4,17 @@ import type { Step } from '../../../schemas/plan.ts';
 
 /** What has happened since the first plan was made. */
 export interface Since {
-  /** The target has settled what was left of a rollback: some of what was planned may be done. */
+  /** The target has settled an unfinished rollback: some of what was planned may be done. */
   readonly isAnew: boolean;
   /** Is it a transfer of this job? */
   readonly ours: (transfer: string) => boolean;
 }
 
 /**
- * A job loses nothing but what the plan lists that it began with: what came to the target while it ran was shown to nobody. So
- * of a later plan the rollback is left out where it would drop only what was written, which zfs receive then judges (it
- * forgives what a mere mount wrote), and ends the chain where it would destroy something. A renaming loses nothing, and may be
- * planned at any time.
- * @returns the later steps as they may be carried out, or why they may not
+ * A job destroys only what its first plan lists. If a later plan's rollback would only discard unsnapshotted writes, it is
+ * skipped and `zfs receive` decides (it accepts what a mount wrote). If it would destroy snapshots, the chain ends. A rename
+ * destroys nothing, and is always allowed.
+ * @returns the later steps as they may be carried out, or a refusal
  */
 export function limitToApproved(
   first: readonly Step[],
@@ -32,15 +31,15 @@ export function limitToApproved(
   const names = someOf(before.destroys.map(({ name }) => name));
   return refuse(
     'DIVERGED',
-    `${step.targetDataset} has changed since the job was planned: going back to ${before.to.name} would lose ${names} now, and not what ` +
-      'its plan lists. It is left as it is: look at it, and send again.',
+    `${step.targetDataset} has changed since the job was planned: a rollback to ${before.to.name} would destroy ${names}, which its plan does ` +
+      'not list. Nothing was changed. Check it, and send again.',
     { details: { dataset: step.targetDataset } },
   );
 }
 
 /**
- * Is it the rollback that was planned, not yet done? No transfer has begun with any since, or one of this job's own, and then the
- * snapshots tell, being all there still; where none was to go, nothing would.
+ * Is it the planned rollback, not yet done? Either no transfer has begun with a rollback since, or one of this job has, and then
+ * all snapshots that it would destroy are still there.
  */
 function isSame(later: Rollback, planned: Rollback, { isAnew, ours }: Since): boolean {
   const guids = new Set(planned.destroys.map(({ guid }) => guid));

@@ -5,9 +5,10 @@ import { requestMany } from '../../../lib/bus/rpc/request.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
 import type { DatasetPlan, DatasetPlans } from '../../../lib/plan/dataset-plan.ts';
 import { refuse } from '../../../lib/plan/refusal.ts';
+import type { JobContext } from '../../../lib/plan/request/job-context.ts';
 import type { Clearing } from '../../../schemas/conflict.ts';
 import type { ErrorBody } from '../../../schemas/errors.ts';
-import type { Plan, Refused, SendRequest, Step } from '../../../schemas/plan.ts';
+import type { Plan, Refused, Step } from '../../../schemas/plan.ts';
 import { maxChecked, type ReceiveCheck, receiveCheckedSchema } from '../../../schemas/transfer.ts';
 import { stepStart } from '../transfer/receive-request.ts';
 import { needsOf } from './dependencies.ts';
@@ -26,7 +27,7 @@ function withoutLists(before: Clearing): Clearing {
   return { ...rollback, destroys: [] };
 }
 
-/** Cuts what is asked into requests of so many bytes and datasets at most. */
+/** Splits the starts into requests of at most `limit` bytes and `maxChecked` datasets. */
 export function* batchesOf(starts: readonly CheckedStart[], limit: number): Generator<CheckedStart[]> {
   let batch: CheckedStart[] = [];
   let room = limit;
@@ -44,22 +45,21 @@ export function* batchesOf(starts: readonly CheckedStart[], limit: number): Gene
 }
 
 /**
- * What the target's receiver would refuse of a plan whatever the target has, by dataset there: it is asked about the first step of each.
- * @param peer the target's machine, as its listing told it
- * @throws ZpsendError where nobody can say
+ * What the target's receiver would refuse of a plan, by target dataset. It is asked about the first step of each.
+ * @param peer the target's machine, from its listing
+ * @throws ZpsendError where the receiver does not answer
  */
 export async function askReceiver(
   bus: Bus,
-  source: string,
-  { to: { host }, properties }: Pick<SendRequest, 'to' | 'properties'>,
+  { sourceHost, targetHost, request: { properties } }: JobContext,
   datasets: readonly DatasetPlan[],
   peer: Peer | undefined,
 ): Promise<Map<string, ErrorBody>> {
-  const subject = subjects.receiveCheckFrom(host, source);
+  const subject = subjects.receiveCheckFrom(targetHost, sourceHost);
   const starts = datasets.flatMap(({ steps: [first] }) => (first ? [startOfCheck(first)] : []));
   const refused = new Map<string, ErrorBody>();
   for (const batch of batchesOf(starts, Math.min(maxRequestBytes, bus.maxPayload) / 2)) {
-    const body = { source, starts: batch, ...(properties && { properties }) };
+    const body = { source: sourceHost, starts: batch, ...(properties && { properties }) };
     const parts = await requestMany(bus, subject, body, receiveCheckedSchema, 5000, peer);
     for (const { dataset, error } of parts.flatMap((part) => part.refused)) refused.set(dataset, error);
   }
@@ -67,8 +67,8 @@ export async function askReceiver(
 }
 
 /**
- * A plan without the datasets that the target's receiver would refuse, and without those that need one of them; where nothing is left, a
- * refusal.
+ * A plan without the datasets that the target's receiver would refuse, and those that need one of them. A refusal if nothing is
+ * left.
  */
 export function withoutRefused(plan: Plan, { datasets }: DatasetPlans, byTarget: ReadonlyMap<string, ErrorBody>): Plan {
   if (!plan.ok || byTarget.size === 0) return plan;

@@ -1,6 +1,7 @@
 import pLimit from 'p-limit';
 import type { DatasetPlan } from '../../../lib/plan/dataset-plan.ts';
 import { beginningBytes, featuresNeeded, streamRefusal } from '../../../lib/plan/steps/stream-needs.ts';
+import type { Clock } from '../../../lib/time/clock.ts';
 import { timing } from '../../../lib/time/timing.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import type { ErrorBody } from '../../../schemas/errors.ts';
@@ -8,24 +9,29 @@ import type { Note, Step } from '../../../schemas/plan.ts';
 import type { StreamFeature } from '../../../schemas/stream.ts';
 import { streamOf } from '../transfer/stream-request.ts';
 
-/** Datasets whose streams are begun to be read; of others it stays unknown. */
+/** Datasets whose streams are checked; those of more stay unknown. */
 const mostRead = 500;
 const atOnce = 4;
+
+export interface StreamCheckDeps {
+  readonly zfs: Pick<Zfs, 'send'>;
+  readonly clock: Pick<Clock, 'after'>;
+}
 
 export interface StreamCheck {
   /** By the target's dataset: its first stream cannot be received there. */
   readonly refused: ReadonlyMap<string, ErrorBody>;
   /** Of datasets whose later streams cannot. */
   readonly notes: readonly Note[];
-  /** All that was asked could be read. */
+  /** Every stream could be checked. */
   readonly isComplete: boolean;
 }
 
-/** What a step's stream needs of the pool that receives it: the beginning of `zfs send` says so. Undefined where it cannot be had. */
-async function neededBy(zfs: Pick<Zfs, 'send'>, step: Step): Promise<StreamFeature[] | undefined> {
-  // with properties the stream is wrapped in another one, which says less
+/** The features that a step's stream needs, from the beginning of `zfs send`; undefined where that cannot be read. */
+async function neededBy({ zfs, clock }: StreamCheckDeps, step: Step): Promise<StreamFeature[] | undefined> {
+  // with properties the stream is inside another one, which has fewer flags
   const sending = zfs.send(streamOf({ ...step, flags: step.flags?.filter((flag) => flag !== 'props') ?? [] }));
-  const timer = setTimeout(() => sending.kill(), timing.job.streamCheckMs);
+  const cancelKill = clock.after(timing.job.streamCheckMs, () => sending.kill());
   try {
     let beginning = Buffer.alloc(0);
     for await (const chunk of sending.stdout) {
@@ -36,17 +42,17 @@ async function neededBy(zfs: Pick<Zfs, 'send'>, step: Step): Promise<StreamFeatu
   } catch {
     return undefined;
   } finally {
-    clearTimeout(timer);
+    cancelKill();
     sending.kill();
   }
 }
 
 /**
- * Which streams of a plan need what the target's pool lacks. Of each dataset the first and the last are looked at: a feature that is once
- * used by a dataset stays so.
+ * Which streams of a plan need features that the target's pool lacks. The first and the last stream of each dataset are checked: a
+ * dataset that uses a feature once keeps it.
  */
 export async function checkStreams(
-  zfs: Pick<Zfs, 'send'>,
+  deps: StreamCheckDeps,
   datasets: readonly DatasetPlan[],
   lacking: readonly StreamFeature[],
   host: string,
@@ -56,7 +62,7 @@ export async function checkStreams(
   const chains = datasets.filter(({ steps }) => steps.length > 0);
   let isComplete = chains.length <= mostRead;
   const lackedBy = async (step: Step): Promise<StreamFeature[]> => {
-    const needed = await neededBy(zfs, step);
+    const needed = await neededBy(deps, step);
     isComplete &&= needed !== undefined;
     return needed?.filter((feature) => lacking.includes(feature)) ?? [];
   };

@@ -2,20 +2,20 @@ import type { DatasetPlan } from '../../../lib/plan/dataset-plan.ts';
 import { datasetOf, leafOf, parentOf } from '../../../schemas/names.ts';
 import type { Step } from '../../../schemas/plan.ts';
 
-/** Something that another chain of the plan brings, by its place in the plan: a snapshot, its key, or whatever arrives first. */
+/** What another chain, by its index in the plan, has to bring first: a snapshot, its key, or its first step. */
 export interface Need {
   readonly chain: number;
   readonly guid?: string;
-  /** Whatever arrives first brings the key. A chain that ends well and brings nothing has not brought it either. */
+  /** Its first step brings the key. A chain that is done without a step has not brought it. */
   readonly key?: true;
 }
 
 const creates = (step: Step | undefined): boolean => step?.type === 'full' || step?.origin !== undefined;
 
 /**
- * What each chain of a plan needs of others before its first step: the dataset above its target to be there, where this
- * plan makes that too, the snapshot that it is a clone of, the key that wraps its own, and what is renamed for it. A plan names what is needed first, so needs never go round
- * in a circle. Snapshots are told by guid, which stays when a chain is planned again.
+ * What each chain of a plan needs of others before its first step: the parent of its target if the plan creates that, the origin
+ * of a clone, the key that wraps its own, and renames. A plan lists what is needed first, so there are no circles. Snapshots are
+ * identified by guid, which stays the same in a later plan.
  */
 export function needsOf(chains: readonly DatasetPlan[]): Need[][] {
   const needs: Need[][] = chains.map(() => []);
@@ -23,12 +23,12 @@ export function needsOf(chains: readonly DatasetPlan[]): Need[][] {
   const clones = new Map<string, { origin: string; chain: number }[]>();
   const renamers = renamersOf(chains);
 
-  const places = new Map(chains.map(({ sourceDataset }, chain) => [sourceDataset, chain]));
+  const indexes = new Map(chains.map(({ sourceDataset }, chain) => [sourceDataset, chain]));
 
   for (const [chain, { targetDataset, steps, keyFrom }] of chains.entries()) {
     const [first] = steps;
     if (!first) continue;
-    const keyBringer = places.get(keyFrom ?? '') ?? chain;
+    const keyBringer = indexes.get(keyFrom ?? '') ?? chain;
     if (keyBringer < chain) needs[chain]?.push({ chain: keyBringer, key: true });
     for (const renamer of renamersBefore(renamers, chain, first)) needs[chain]?.push({ chain: renamer });
     if (!creates(first)) continue;
@@ -54,7 +54,7 @@ export function needsOf(chains: readonly DatasetPlan[]): Need[][] {
   return needs;
 }
 
-/** The chains that begin with a renaming, by what a dataset is called before it and after it. */
+/** The chains that begin with a rename, by the old and the new name. */
 function renamersOf(chains: readonly DatasetPlan[]): ReadonlyMap<string, number[]> {
   const renamers = new Map<string, number[]>();
   for (const [chain, { steps }] of chains.entries()) {
@@ -65,7 +65,7 @@ function renamersOf(chains: readonly DatasetPlan[]): ReadonlyMap<string, number[
   return renamers;
 }
 
-/** What a chain goes to, or comes from, is where it should be only after what earlier ones rename, with what lies below it. */
+/** The earlier chains that rename a chain's target or origin, or a dataset above one of them. */
 function renamersBefore(
   renamers: ReadonlyMap<string, number[]>,
   chain: number,
@@ -81,7 +81,7 @@ function renamersBefore(
   return [...found];
 }
 
-/** The chain that makes the nearest dataset above; between may be datasets that the receiver makes. */
+/** The chain that creates the nearest dataset above. Between them there may be placeholders. */
 function nearest(makers: ReadonlyMap<string, number>, target: string): number | undefined {
   for (let above = parentOf(target); above !== undefined; above = parentOf(above)) {
     const maker = makers.get(above);

@@ -6,13 +6,13 @@ import type { DatasetPlans } from '../../../lib/plan/dataset-plan.ts';
 import { unseenInheritors } from '../../../lib/plan/placement/unseen-inheritors.ts';
 import { planDatasets } from '../../../lib/plan/plan.ts';
 import { isRefusal, type Refusal } from '../../../lib/plan/refusal.ts';
-import { targetRoot } from '../../../lib/plan/request/target-name.ts';
+import type { JobContext } from '../../../lib/plan/request/job-context.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { SnapshotsRequest } from '../../../schemas/host.ts';
 import type { Inventory } from '../../../schemas/inventory.ts';
-import { datasetOf, parentOf, poolOf } from '../../../schemas/names.ts';
-import type { SendRequest, Step } from '../../../schemas/plan.ts';
+import { parentOf, poolOf } from '../../../schemas/names.ts';
+import type { Step } from '../../../schemas/plan.ts';
 import { streamFeatureSchema } from '../../../schemas/stream.ts';
 import type { PlanTurns } from './plan-turns.ts';
 
@@ -28,51 +28,50 @@ export interface Planned {
   readonly plans: DatasetPlans | Refusal;
   readonly source: Inventory;
   readonly target: Inventory;
-  /** What the target had when it was seen last, where `target` is what it will have. */
+  /** What the target had in its last listing, where `target` is a prediction. */
   readonly known?: Inventory;
 }
 
 /**
  * Lists both sides once and plans each dataset, when it is this target's turn.
- * @param peer the target's machine, learnt from its first reply
+ * @param peer the target's machine, set by its first reply
  * @param arrived steps of the same job that are on the target
  * @throws ZpsendError what a listing failed with; a refused plan is a result, not an error
  */
 export const makePlans = (
   deps: PlanningDeps,
-  request: SendRequest,
+  context: JobContext,
   peer: Peer,
   arrived: readonly Step[] = [],
-): Promise<Planned> => deps.turns(request.to.host, () => listAndPlan(deps, request, peer, arrived));
+): Promise<Planned> => deps.turns(context.targetHost, () => listAndPlan(deps, context, peer, arrived));
 
 async function listAndPlan(
   deps: PlanningDeps,
-  request: SendRequest,
+  context: JobContext,
   peer: Peer,
   arrived: readonly Step[],
 ): Promise<Planned> {
-  const recursive = request.package !== undefined;
+  const { sourceDataset, targetHost, targetDataset, isRecursive: recursive } = context;
   const [datasets, target] = await Promise.all([
-    deps.zfs.list({ dataset: datasetOf(request.dataset), recursive, creation: true }),
-    listTarget(deps.bus, peer, targetRoot(request), recursive),
+    deps.zfs.list({ dataset: sourceDataset, recursive, creation: true }),
+    listTarget(deps.bus, peer, targetDataset, recursive),
   ]);
-  const source: Inventory = { host: deps.host, datasets, ...(await usedFeatures(deps.zfs, request, target)) };
-  const plans = planDatasets(request, source, target, arrived);
-  // an origin, a clone, a name that is taken, what takes its key from another: it may be any dataset of the target's pool
+  const source: Inventory = { host: deps.host, datasets, ...(await usedFeatures(deps.zfs, context, target)) };
+  const plans = planDatasets(context, source, target, arrived);
+  // an origin, a clone, an existing name, an encryption root: each may be anywhere in the target's pool
   const keys = isRefusal(plans) ? undefined : unseenInheritors(plans.datasets, { source, target });
-  const needsPool = lacksOrigin(plans) || mayNeedMore(request, plans) || keys === 'pool';
+  const needsPool = lacksOrigin(plans) || mayNeedMore(context, plans) || keys === 'pool';
   if (!needsPool && (keys === undefined || recursive)) return { plans, source, target };
-  const root = targetRoot(request);
-  const what = { dataset: needsPool ? poolOf(root) : root, recursive: true };
-  const more = await requestInventory(deps.bus, request.to.host, what, { peer, bare: true });
-  return { plans: planDatasets(request, source, more, arrived), source, target: more };
+  const what = { dataset: needsPool ? poolOf(targetDataset) : targetDataset, recursive: true };
+  const more = await requestInventory(deps.bus, targetHost, what, { peer, bare: true });
+  return { plans: planDatasets(context, source, more, arrived), source, target: more };
 }
 
-/** What the source's pool uses, asked for only where the target's pool may lack some of it. */
-async function usedFeatures(zfs: Zfs, request: SendRequest, target: Inventory): Promise<Pick<Inventory, 'active'>> {
-  const there = target.features?.[poolOf(targetRoot(request))];
+/** The features that the source's pool uses; read only if the target's pool may lack one. */
+async function usedFeatures(zfs: Zfs, context: JobContext, target: Inventory): Promise<Pick<Inventory, 'active'>> {
+  const there = target.features?.[poolOf(context.targetDataset)];
   if (!there || streamFeatureSchema.options.every((feature) => there.includes(feature))) return {};
-  const facts = await zfs.poolFacts(poolOf(request.dataset));
+  const facts = await zfs.poolFacts(poolOf(context.sourceDataset));
   return facts ? { active: facts.active } : {};
 }
 
@@ -83,8 +82,8 @@ const lacksOrigin = (plans: DatasetPlans | Refusal): boolean =>
     ? plans.error.code === 'ORIGIN_MISSING'
     : plans.datasets.some(({ refusal }) => refusal?.error.code === 'ORIGIN_MISSING');
 
-/** Under a policy that changes the target, all that the change may touch is looked at, as long as there is something to change. */
-function mayNeedMore(request: SendRequest, plans: DatasetPlans | Refusal): boolean {
+/** Under a conflict policy that changes the target, everything that a change may touch is listed. */
+function mayNeedMore({ request }: JobContext, plans: DatasetPlans | Refusal): boolean {
   if (!policyOf(request) || isRefusal(plans)) return false;
   return plans.datasets.some(
     ({ steps: [first], refusal }) =>
@@ -93,7 +92,7 @@ function mayNeedMore(request: SendRequest, plans: DatasetPlans | Refusal): boole
 }
 
 /**
- * What a receiver has of a dataset; where it is not there, the nearest dataset above it, without what else lies below that.
+ * The target's listing of a dataset; if the dataset does not exist, of the nearest one above it, without its other descendants.
  * @throws ZpsendError NO_SUCH_DATASET when there is not even its pool
  */
 async function listTarget(bus: Bus, peer: Peer, root: string, recursive: boolean): Promise<Inventory> {
@@ -106,7 +105,7 @@ async function listTarget(bus: Bus, peer: Peer, root: string, recursive: boolean
   }
   throw new ZpsendError(
     'NO_SUCH_DATASET',
-    `there is no pool ${poolOf(root)} on ${host}, so ${root} has no place there. What it has: zpsend hosts`,
+    `${host} has no pool ${poolOf(root)}, so ${root} cannot be created there. zpsend hosts shows its pools`,
     { host, dataset: root, pool: poolOf(root) },
   );
 }

@@ -1,9 +1,10 @@
+import type { Clock } from '../../../lib/time/clock.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 
 /** Plans for one target at once. */
 const atOnce = 4;
 
-/** Who waits for a turn. */
+/** How one plan waits for its turn. */
 interface TurnWait {
   /** Ends the wait, not the work. */
   readonly signal?: AbortSignal;
@@ -20,9 +21,9 @@ export type PlanTurns = <T>(targetHost: string, work: () => Promise<T>, wait?: T
 type Turn = PromiseWithResolvers<void>;
 
 /**
- * Lets plans for one target take turns, since each lists both sides: the listings of many jobs at once would keep each other waiting until they
- * count as silent, are asked for again, and make it worse. Plans for another target do not wait for these. Where a target does not answer one
- * plan, those that wait fail too: one after the other, each would wait as long for nothing.
+ * Lets plans for one target take turns, since each lists both sides. Too many listings at once would delay each other until
+ * they time out and are repeated. If a target does not answer one plan, those that wait fail too: one after the other, each
+ * would wait as long for nothing.
  */
 export function openPlanTurns(): PlanTurns {
   const targets = new Map<string, { running: number; readonly waiting: Set<Turn> }>();
@@ -42,7 +43,7 @@ export function openPlanTurns(): PlanTurns {
       if (isSilence(thrown)) failAll(target.waiting, thrown);
       throw thrown;
     } finally {
-      // who waits gets the place of one that has ended
+      // the next one that waits takes the turn
       const [next] = target.waiting;
       if (next) {
         target.waiting.delete(next);
@@ -57,19 +58,23 @@ export function openPlanTurns(): PlanTurns {
  * The turns of one job.
  * @param signal ends its waits
  */
-export function turnsOfOne(all: PlanTurns, signal: AbortSignal): { turns: PlanTurns; since: () => number | undefined } {
+export function turnsOfOne(
+  all: PlanTurns,
+  clock: Pick<Clock, 'now'>,
+  signal: AbortSignal,
+): { turns: PlanTurns; since: () => number | undefined } {
   let since: number | undefined;
   const began = () => {
-    since ??= performance.now();
+    since ??= clock.now();
   };
   return {
     turns: (targetHost, work) => all(targetHost, work, { signal, began }),
-    /** When it first had to wait (monotonic milliseconds). */
+    /** When it first had to wait (monotonic ms). */
     since: () => since,
   };
 }
 
-/** Waits among the others until it is called, or leaves them when the signal is aborted. */
+/** Waits for its turn, or until the signal is aborted. */
 async function nextTurn(waiting: Set<Turn>, signal: AbortSignal | undefined): Promise<void> {
   const turn = Promise.withResolvers<void>();
   const leave = () => {
@@ -85,7 +90,7 @@ async function nextTurn(waiting: Set<Turn>, signal: AbortSignal | undefined): Pr
   }
 }
 
-/** Nobody answers a request, which has a subject; `zfs` that hangs on one pool here says nothing of the target. */
+/** Did a request get no answer? Its error has a subject; an error of `zfs` on this host has none. */
 const isSilence = (thrown: unknown): boolean =>
   thrown instanceof ZpsendError &&
   (thrown.code === 'TIMEOUT' || thrown.code === 'UNREACHABLE') &&

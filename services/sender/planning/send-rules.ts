@@ -1,16 +1,17 @@
+import type { JobContext } from '../../../lib/plan/request/job-context.ts';
 import { names, rulesFor, type SendRule, type SendRules } from '../../../lib/settings/send-allow.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { datasetOf } from '../../../schemas/names.ts';
-import type { SendRequest, Step } from '../../../schemas/plan.ts';
+import type { Step } from '../../../schemas/plan.ts';
 
-/** What is to be sent: a whole request by its dataset, or one stream of it. */
+/** What is sent: a whole request by its dataset, or one stream of it. */
 export interface SendOrder {
   readonly dataset: string;
   /** The target host. */
   readonly to: string;
-  /** Whether it goes raw; undefined where that is not known yet. */
+  /** Whether the stream is raw; undefined where that is not known yet. */
   readonly raw?: boolean | undefined;
-  /** The host that asked for it on a subject of its own; undefined for whoever the NATS server lets order this host itself. */
+  /** The host that ordered it on its own subject; undefined for an order on this host's subject. */
   readonly from?: string | undefined;
 }
 
@@ -18,7 +19,7 @@ const fits = (rule: SendRule, { to, from }: SendOrder): boolean =>
   names(rule, to) && (rule.from === '*' || rule.from === from);
 
 /**
- * May this host send that? Without rules it sends whatever it is ordered to by those who may order it, and nothing for another host.
+ * May this host send that? Without rules it sends everything that is ordered on its own subject, and nothing for another host.
  * @throws ZpsendError NOT_ALLOWED, with the rule that decides or the one to add
  */
 export function checkSend(rules: SendRules, host: string, order: SendOrder): void {
@@ -34,7 +35,7 @@ export function checkSend(rules: SendRules, host: string, order: SendOrder): voi
     });
   if (!rules) {
     if (from === undefined) return;
-    throw refused(`send.allow on ${host} names no host that may order it. If it may, add ${added}`);
+    throw refused(`send.allow on ${host} names no host that may order it. To allow it, add ${added}`);
   }
   const deciding = rulesFor(rules, dataset);
   const fitting = deciding.filter((rule) => fits(rule, order));
@@ -43,38 +44,38 @@ export function checkSend(rules: SendRules, host: string, order: SendOrder): voi
     const found = first
       ? `send.allow on ${host} allows ${first.dataset} for others only`
       : `no rule of send.allow on ${host} names it`;
-    throw refused(`${found}. If it may, add ${added}, or a dataset above, to send.allow there`, first);
+    throw refused(`${found}. To allow it, add ${added}, or a dataset above, to send.allow there`, first);
   }
   if (raw !== false || fitting.some((rule) => rule.raw === 'any')) return;
   throw refused(
     `the rule for ${fitting[0]?.dataset} in send.allow on ${host} has raw: required, and this stream is plain. ` +
-      'Leave out stream.raw: false (--no-raw); what is not encrypted needs a rule with raw: any',
+      'Omit stream.raw: false (--no-raw). An unencrypted dataset needs a rule with raw: any',
     fitting[0],
   );
 }
 
 /**
- * The same for a whole request, before it is planned. What stands in the way on a target is cleared by an order of this host alone: its
- * receiver allows that to the source, and nobody who orders through it.
+ * The same for a whole request, before it is planned. Only an order of this host itself may resolve conflicts on a target: the
+ * target's receiver allows that to this host, and to no host that orders through it.
  * @throws ZpsendError NOT_ALLOWED
  */
 export function checkRequest(
   rules: SendRules,
-  host: string,
-  { dataset, to, stream, conflict = 'refuse' }: Pick<SendRequest, 'dataset' | 'to' | 'stream' | 'conflict'>,
+  { sourceHost: host, targetHost: to, sourceDataset: dataset, request }: JobContext,
   from?: string,
 ): void {
-  checkSend(rules, host, { dataset: datasetOf(dataset), to: to.host, raw: stream?.raw, from });
+  const { stream, conflict = 'refuse' } = request;
+  checkSend(rules, host, { dataset, to, raw: stream?.raw, from });
   if (from === undefined || conflict === 'refuse') return;
   throw new ZpsendError(
     'NOT_ALLOWED',
-    `${from}, through ${host}, may not order conflict: ${conflict} for ${datasetOf(dataset)} on ${to.host}: only an order of ${host} itself clears ` +
-      `what stands in the way there. Leave conflict out, or run zpsend send --conflict ${conflict} on ${host}`,
-    { dataset: datasetOf(dataset), to: to.host, from, conflict },
+    `${from}, through ${host}, may not order conflict: ${conflict} for ${dataset} on ${to}: only an order of ${host} itself may ` +
+      `resolve conflicts there. Omit conflict, or run zpsend send --conflict ${conflict} on ${host}`,
+    { dataset, to, from, conflict },
   );
 }
 
-/** The same for one stream of it: a rule for what lies below may be another one. @throws ZpsendError NOT_ALLOWED */
+/** The same for one stream: a descendant may have another rule. @throws ZpsendError NOT_ALLOWED */
 export const checkStep = (
   rules: SendRules,
   host: string,

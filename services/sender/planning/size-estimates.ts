@@ -1,16 +1,16 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import pLimit from 'p-limit';
 import type { DatasetPlan } from '../../../lib/plan/dataset-plan.ts';
+import type { Clock } from '../../../lib/time/clock.ts';
 import { timing } from '../../../lib/time/timing.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import type { Step } from '../../../schemas/plan.ts';
 import { streamOf } from '../transfer/stream-request.ts';
 
-/** Steps of a plan whose size ZFS is asked for; in a longer one the listing's own figures have to do. */
+/** ZFS estimates at most this many steps of a plan; a longer plan keeps the sizes of the listing. */
 const mostAsked = 2000;
 const atOnce = 4;
 
-/** A job asks only about steps of this many bytes or more: a smaller one is sent before it is asked about. */
+/** A running job estimates only steps of at least this many bytes: a smaller one is sent before its estimate is there. */
 const large = 8 * 1024 * 1024;
 const atOnceBeside = 2;
 
@@ -18,26 +18,29 @@ const atOnceBeside = 2;
 const estimate = (zfs: Zfs, step: Step): Promise<number | undefined> =>
   zfs.estimate(streamOf(step)).catch(() => undefined);
 
-/** The steps in their order with ZFS's own estimates, some at a time as they become known. */
+/** The steps in their order with ZFS's own estimates, in parts, as they become known. */
 export async function* withSizes(
-  zfs: Zfs,
+  { zfs, clock }: { readonly zfs: Zfs; readonly clock: Pick<Clock, 'after'> },
   steps: readonly Step[],
   ms = timing.job.estimatesMs,
 ): AsyncGenerator<Step[]> {
   if (steps.length > mostAsked) return yield [...steps];
   const sized: Step[] = [];
-  let told = 0;
+  let reported = 0;
   let wanted = true;
   const all = pLimit(atOnce).map(steps, async (step, index) => {
     const size = wanted ? await estimate(zfs, step) : undefined;
     sized[index] = size === undefined ? step : { ...step, size };
   });
   try {
-    while (told < steps.length) {
-      await Promise.race([all, sleep(ms, undefined, { ref: false })]);
-      const upTo = steps.findIndex((_, index) => index >= told && !sized[index]);
-      const some = sized.slice(told, upTo < 0 ? steps.length : upTo);
-      told += some.length;
+    while (reported < steps.length) {
+      const part = Promise.withResolvers<void>();
+      const cancel = clock.after(ms, part.resolve);
+      await Promise.race([all, part.promise]);
+      cancel();
+      const upTo = steps.findIndex((_, index) => index >= reported && !sized[index]);
+      const some = sized.slice(reported, upTo < 0 ? steps.length : upTo);
+      reported += some.length;
       if (some.length > 0) yield some;
     }
   } finally {
@@ -45,15 +48,15 @@ export async function* withSizes(
   }
 }
 
-/** What a job's progress tells of a step, and is told of it. */
+/** The part of a job's progress that estimates need. */
 interface StepSizes {
-  /** Is that step of those steps still to come? */
+  /** Has the step not been sent yet? */
   isLeft(chain: number, steps: readonly Step[], at: number): boolean;
   /** @param size ZFS's estimate, in bytes */
   estimated(chain: number, step: Step, size: number): void;
 }
 
-/** Asks ZFS about the large steps of a job while it runs, a few at a time, for what its progress is measured by. */
+/** Estimates the large steps of a running job, a few at a time, for its progress. */
 export async function estimateLarge(zfs: Zfs, plans: readonly DatasetPlan[], progress: StepSizes): Promise<void> {
   await pLimit(atOnceBeside).map(largeSteps(plans), async ({ chain, steps, at, step }) => {
     const isLeft = () => progress.isLeft(chain, steps, at);

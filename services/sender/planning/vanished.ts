@@ -1,35 +1,36 @@
 import { isRefusal, type Refusal, refuse, someOf } from '../../../lib/plan/refusal.ts';
+import type { JobContext } from '../../../lib/plan/request/job-context.ts';
 import { leafOf } from '../../../schemas/names.ts';
-import type { Note, SendRequest, Step } from '../../../schemas/plan.ts';
+import type { Note, Step } from '../../../schemas/plan.ts';
 import type { Planned } from './plan-job.ts';
 
-/** A chain that has run into something that was not as it was listed. */
+/** A chain that found something different from its listing. */
 export interface Interrupted {
   /** The source's. */
   readonly sourceDataset: string;
-  /** What the job has planned for it. */
+  /** Its steps in the first plan. */
   readonly steps: readonly Step[];
 }
 
-/** What has reached its target. */
+/** A snapshot that has reached its target. */
 export type Arrived = Pick<Step, 'targetDataset' | 'to'>;
 
-/** What is left for a chain to do. */
+/** The remaining steps of a chain. */
 export interface Replanned {
   readonly steps: readonly Step[];
-  /** What it cannot send any more, since it is gone. */
+  /** What it can no longer send, since it no longer exists. */
   readonly note?: Note;
 }
 
 /**
- * What is left of a dataset by a new plan, where some of what the first one lists may be gone. What a request names has to be
- * sent, or that is a failure. What it only implies, all snapshots of a dataset or all that lies below it, is sent as far as
- * it exists. Where nothing exists any more and nothing has arrived, nothing was done.
- * @param arrived what the whole job has brought; a snapshot of two datasets may have one guid, where both are replicas
- * @returns undefined where the dataset is not part of the plan, though nothing of it is gone
+ * The remaining steps of a dataset in a new plan, if some snapshots of the first plan no longer exist. A snapshot that the request
+ * names must be sent, or the dataset fails. What the request only implies (all snapshots, all descendants) is sent as far as it
+ * exists. If nothing exists and nothing has arrived, the dataset fails.
+ * @param arrived steps of the whole job; two replicas may have snapshots of the same guid
+ * @returns undefined where the dataset is not in the plan, though nothing of it has vanished
  */
 export function afterLoss(
-  request: SendRequest,
+  context: JobContext,
   { sourceDataset, steps: first }: Interrupted,
   { plans, source, target }: Planned,
   arrived: readonly Arrived[],
@@ -48,15 +49,13 @@ export function afterLoss(
   if (refusal && !isLoss(refusal, source.host)) return refusal;
   if (first.length > 0 && open.length === 0) return { steps: [] };
   if (!note.note) return refusal;
-  if (refusal && (isNamed(request) || arrived.length === 0)) return notSent(refusal, note.note);
+  if (refusal && (context.snapshot !== undefined || arrived.length === 0)) return notSent(refusal, note.note);
   return { steps: [], ...note };
 }
 
-/** Is it refused for what the source has no more? */
+/** Is it refused for something that the source no longer has? */
 const isLoss = ({ error: { code, details } }: Refusal, host: string): boolean =>
   (code === 'NO_SUCH_SNAPSHOT' || code === 'NO_SUCH_DATASET') && details?.host === host;
-
-const isNamed = ({ dataset }: SendRequest): boolean => leafOf(dataset) !== undefined;
 
 function noteOf(dataset: string, host: string, gone: readonly Step['to'][], isThere: boolean): Note {
   const names = someOf(gone.map(({ name }) => leafOf(name) ?? ''));

@@ -3,8 +3,8 @@ import { explain } from '../../../lib/bus/rpc/codec.ts';
 import { parsePolicyKey } from '../../../lib/bus/subjects.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { type PolicyConfig, policySchema } from '../../../schemas/policy.ts';
-import { loopWords, withoutLoops } from './loops.ts';
-import { type Policy, policyOf, rootAt } from './policy.ts';
+import { explainLoop, withoutLoops } from './loops.ts';
+import { type Policy, policyOf } from './policy.ts';
 
 export interface ActivePolicies {
   readonly policies: readonly Policy[];
@@ -13,25 +13,25 @@ export interface ActivePolicies {
 
 /**
  * The policies of the configuration file.
- * @throws ZpsendError BAD_REQUEST for the first that can never work, or does not go together with those before it
+ * @throws ZpsendError BAD_REQUEST for the first that can never work, or conflicts with those before it
  */
 export function filePolicies(host: string, configured: readonly PolicyConfig[]): Policy[] {
   const accepted: Policy[] = [];
-  const places: Places = new Map();
+  const claims: Claims = new Map();
   for (const [at, one] of configured.entries()) {
     const name = `send.policies.${at}`;
-    const why = whyNot(() => accepted.push(placed(policyOf(host, name, one), places)));
+    const why = whyNot(() => accepted.push(claimed(policyOf(host, name, one), claims)));
     if (why !== undefined) throw new ZpsendError('BAD_REQUEST', `${name}: ${why}`);
   }
-  const [circle] = withoutLoops(accepted).left;
-  if (circle) throw new ZpsendError('BAD_REQUEST', `${circle[0].name}: ${loopWords(circle[1])}`);
+  const [loop] = withoutLoops(accepted).left;
+  if (loop) throw new ZpsendError('BAD_REQUEST', `${loop[0].name}: ${explainLoop(loop[1])}`);
   return accepted;
 }
 
 /**
- * What a host has in force: its file's policies, and those of the bucket for datasets that the file does not name. Of policies that
- * do not go together the older one in the bucket stays, which all hosts see alike; a circle that the file closes only this host
- * can see, so there it is the file's that is refused.
+ * The active policies of a host: those of its file, and those of the bucket for datasets that the file does not name. Of two
+ * conflicting bucket policies the older wins, so every host decides alike. A loop closed by this host's file is visible only
+ * here, so the file's policy is refused.
  */
 export function activePolicies(
   host: string,
@@ -41,27 +41,30 @@ export function activePolicies(
   const refused: { name: string; why: string }[] = [];
   const named = new Set(file.map(({ dataset }) => dataset));
   const accepted: Policy[] = [];
-  const places: Places = new Map();
+  const claims: Claims = new Map();
   for (const { key, text } of entries.toSorted((a, b) => a.revision - b.revision)) {
     const of = parsePolicyKey(key)?.host;
     const why = whyNot(() => {
       if (of === undefined) throw new ZpsendError('BAD_REQUEST', 'the key is not <host>.<name>');
       const policy = policyOf(of, key, parsed(text));
       if (of === host && named.has(policy.dataset)) {
-        throw new ZpsendError('BAD_REQUEST', `the configuration file has a policy for ${policy.dataset}, which stands`);
+        throw new ZpsendError(
+          'BAD_REQUEST',
+          `the configuration file has a policy for ${policy.dataset}, which has precedence`,
+        );
       }
-      accepted.push(placed(policy, places));
+      accepted.push(claimed(policy, claims));
     });
-    // another host's is that one's to tell
+    // the other host reports its own policies
     if (why !== undefined && (of === host || of === undefined)) refused.push({ name: key, why });
   }
   for (const policy of file) {
-    const why = whyNot(() => accepted.push(placed(policy, places)));
+    const why = whyNot(() => accepted.push(claimed(policy, claims)));
     if (why !== undefined) refused.push({ name: policy.name, why });
   }
   const { kept, left } = withoutLoops(accepted);
-  for (const [policy, circle] of left) {
-    if (policy.host === host) refused.push({ name: policy.name, why: loopWords(circle) });
+  for (const [policy, loop] of left) {
+    if (policy.host === host) refused.push({ name: policy.name, why: explainLoop(loop) });
   }
   return { policies: kept.filter((policy) => policy.host === host), refused };
 }
@@ -79,22 +82,22 @@ function parsed(text: string): PolicyConfig {
   throw new ZpsendError('BAD_REQUEST', `not a policy: ${explain(policy.error)}`);
 }
 
-/** What is written to by whom: places as `host:dataset`. */
-type Places = Map<string, Policy>;
+/** The policy of each target, as `host:dataset`. */
+type Claims = Map<string, Policy>;
 
-/** The policy itself, whose places are its own from here on. @throws ZpsendError BAD_REQUEST where one of them is another's */
-function placed(policy: Policy, places: Places): Policy {
-  const own = policy.targets.map((to) => `${to.host}:${rootAt(policy, to)}`);
-  for (const place of own) {
-    const other = places.get(place);
+/** Claims the targets of a policy. @throws ZpsendError BAD_REQUEST where another policy has one of them */
+function claimed(policy: Policy, claims: Claims): Policy {
+  const own = policy.targets.map(({ targetHost, targetDataset }) => `${targetHost}:${targetDataset}`);
+  for (const target of own) {
+    const other = claims.get(target);
     if (!other) continue;
     const isSame = other.host === policy.host && other.dataset === policy.dataset;
     throw new ZpsendError(
       'BAD_REQUEST',
-      `${other.name} sends ${isSame ? 'it' : `${other.host}:${other.dataset}`} to ${place} already`,
+      `${other.name} sends ${isSame ? 'it' : `${other.host}:${other.dataset}`} to ${target} already`,
     );
   }
-  for (const place of own) places.set(place, policy);
+  for (const target of own) claims.set(target, policy);
   return policy;
 }
 

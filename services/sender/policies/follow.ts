@@ -3,41 +3,42 @@ import { isPermissionError } from '../../../lib/bus/jetstream/permission-error.t
 import { onBucketWrites } from '../../../lib/bus/jetstream/watch-bucket.ts';
 import { type BucketPolicy, makePolicyBucket, readPolicies } from '../../../lib/bus/policies/bucket.ts';
 import { policiesBucket } from '../../../lib/bus/subjects.ts';
+import type { Clock } from '../../../lib/time/clock.ts';
+import { timing } from '../../../lib/time/timing.ts';
 import { maxPoliciesOfAll } from '../../../schemas/policy.ts';
 import type { Log } from '../../host/log.ts';
 import { type ActivePolicies, activePolicies } from './active.ts';
 import type { Policy } from './policy.ts';
 
-export interface SourcesDeps {
+export interface FollowDeps {
   readonly host: string;
   readonly bus: Bus;
   readonly log: Log;
+  readonly clock: Clock;
   /** The configuration file's. */
   readonly policies: readonly Policy[];
-  /** The bucket is read this often whatever was heard of it, in milliseconds. */
+  /** The bucket is read this often even without a write, in ms. */
   readonly reconcileMs: number;
 }
 
-/** After somebody wrote to the bucket it is read again: soon, and once more when a slow cluster must have it, in milliseconds. */
-const afterWrite = [100, 2000];
-
 /**
- * Tells which policies are in force, at once and whenever that may have changed. Where the bucket cannot be read, what was last
- * read of it stands.
- * @returns a function that ends it
+ * Reports the active policies, at once and whenever they may have changed. While the bucket cannot be read, its last contents
+ * count.
+ * @returns ends it
  */
-export function followPolicies(deps: SourcesDeps, use: (found: ActivePolicies) => void): () => void {
-  const { host, bus, log, policies, reconcileMs } = deps;
+export function followPolicies(deps: FollowDeps, use: (found: ActivePolicies) => void): () => void {
+  const { host, bus, log, clock, policies, reconcileMs } = deps;
+  const { afterWriteMs, longAfterWriteMs } = timing.policies;
   let entries: readonly BucketPolicy[] = [];
-  let said: string | undefined;
-  /** Until the connection is a new one. */
+  let logged: string | undefined;
+  /** Until the next reconnect. */
   let mayMake = true;
   let mayRead = true;
   let reading = Promise.resolve();
   let stopped = false;
-  const soon = new Set<NodeJS.Timeout>();
+  const soon = new Set<() => void>();
 
-  async function look(): Promise<void> {
+  async function read(): Promise<void> {
     try {
       const found = mayRead ? await readPolicies(bus, maxPoliciesOfAll) : entries;
       entries = found ?? [];
@@ -46,40 +47,40 @@ export function followPolicies(deps: SourcesDeps, use: (found: ActivePolicies) =
         await makePolicyBucket(bus);
         mayMake = true;
       }
-      said = undefined;
+      logged = undefined;
     } catch (error) {
-      // where it was the making, it is read again all the same
+      // if only the creation is denied, it is still read
       if (isPermissionError(error) && mayMake) mayRead = false;
       const why = error instanceof Error ? error.message : String(error);
-      if (said !== why && !stopped) log.warn('policy.unreadable', `the bucket of policies cannot be had: ${why}`);
-      said = why;
+      if (logged !== why && !stopped) log.warn('policy.unreadable', `the bucket of policies cannot be read: ${why}`);
+      logged = why;
     }
     if (!stopped) use(activePolicies(host, policies, entries));
   }
-  const lookAgain = (): void => {
-    reading = reading.then(() => (stopped ? undefined : look())).catch(() => {});
+  const readAgain = (): void => {
+    reading = reading.then(() => (stopped ? undefined : read())).catch(() => {});
   };
 
   function onWrite(): void {
-    for (const timer of soon) clearTimeout(timer);
+    for (const cancel of soon) cancel();
     soon.clear();
-    for (const ms of afterWrite) soon.add(setTimeout(lookAgain, ms).unref());
+    for (const ms of [afterWriteMs, longAfterWriteMs]) soon.add(clock.after(ms, readAgain));
   }
 
   const stopEvents = onBucketWrites(bus, policiesBucket, '>', onWrite);
   const stopWatching = bus.onReconnected(() => {
     mayMake = true;
     mayRead = true;
-    lookAgain();
+    readAgain();
   });
-  const timer = setInterval(lookAgain, Math.min(reconcileMs, 2 ** 31 - 1)).unref();
-  // the file's do not wait for the bucket
+  const stopReading = clock.every(reconcileMs, readAgain);
+  // the file's policies do not wait for the bucket
   use(activePolicies(host, policies, entries));
-  lookAgain();
+  readAgain();
   return () => {
     stopped = true;
-    clearInterval(timer);
-    for (const each of soon) clearTimeout(each);
+    stopReading();
+    for (const cancel of soon) cancel();
     stopWatching();
     stopEvents();
   };

@@ -1,14 +1,14 @@
 import { isWithin } from '../../../schemas/names.ts';
-import { covers, type Policy, rootAt } from './policy.ts';
+import { covers, type Policy } from './policy.ts';
 
-/** A dataset of a host, with all below it or without. */
+/** A dataset of a host, with or without its descendants. */
 interface Region {
   readonly host: string;
   readonly root: string;
   readonly isTree: boolean;
 }
 
-/** What of a region a policy reads. */
+/** The part of a region that a policy sends. */
 function readBy(policy: Policy, { host, root, isTree }: Region): Region | undefined {
   if (policy.host !== host) return undefined;
   if (isWithin(root, policy.dataset)) {
@@ -19,12 +19,16 @@ function readBy(policy: Policy, { host, root, isTree }: Region): Region | undefi
     : undefined;
 }
 
-/** Where what a policy reads of a region comes to lie. */
+/** The regions to which a policy sends its part of a region. */
 function writtenBy(policy: Policy, region: Region): Region[] {
   const read = readBy(policy, region);
   if (!read) return [];
   const rest = read.root.slice(policy.dataset.length);
-  return policy.targets.map((to) => ({ host: to.host, root: rootAt(policy, to) + rest, isTree: read.isTree }));
+  return policy.targets.map(({ targetHost, targetDataset }) => ({
+    host: targetHost,
+    root: targetDataset + rest,
+    isTree: read.isTree,
+  }));
 }
 
 /** Policies by the host that they send from. */
@@ -32,26 +36,26 @@ type ByHost = ReadonlyMap<string, readonly Policy[]>;
 
 const byHost = (policies: readonly Policy[]): ByHost => Map.groupBy(policies, ({ host }) => host);
 
-/** The way on which what a policy sends comes back into what it sends, as the policies on it, itself first. */
+/** The policies of a loop through which what a policy sends comes back into it, that policy first. */
 function loopOf(policy: Policy, all: ByHost): readonly Policy[] | undefined {
   const { host, dataset: root, isRecursive: isTree } = policy;
-  const ways = writtenBy(policy, { host, root, isTree }).map((region) => ({ region, way: [policy] }));
+  const paths = writtenBy(policy, { host, root, isTree }).map((region) => ({ region, path: [policy] }));
   const passed = new Set<Policy>([policy]);
-  for (const { region, way } of ways) {
-    if (readBy(policy, region)) return way;
+  for (const { region, path } of paths) {
+    if (readBy(policy, region)) return path;
     for (const other of all.get(region.host) ?? []) {
-      const on = passed.has(other) ? [] : writtenBy(other, region);
-      if (on.length > 0) passed.add(other);
-      ways.push(...on.map((further) => ({ region: further, way: [...way, other] })));
+      const further = passed.has(other) ? [] : writtenBy(other, region);
+      if (further.length > 0) passed.add(other);
+      paths.push(...further.map((next) => ({ region: next, path: [...path, other] })));
     }
   }
   return undefined;
 }
 
 /**
- * Policies among which nothing that is sent comes back to where it was sent from: of each circle the last in the list is left
- * out. Names and patterns alone decide, so a circle may be one on which nothing travels, of datasets that are not there.
- * @returns those that stay, and of each that is left out the circle
+ * Policies without loops: of each loop the last policy in the list is left out. Only names and patterns decide, so a loop may
+ * consist of datasets that do not exist.
+ * @returns the policies that stay, and the loop of each that is left out
  */
 export function withoutLoops(policies: readonly Policy[]): {
   readonly kept: readonly Policy[];
@@ -61,20 +65,20 @@ export function withoutLoops(policies: readonly Policy[]): {
   for (;;) {
     const kept = policies.filter((policy) => !left.has(policy));
     const all = byHost(kept);
-    const circles = kept.map((policy) => loopOf(policy, all)).filter((circle) => circle !== undefined);
-    if (circles.length === 0) return { kept, left };
-    for (const circle of circles) {
-      const last = kept.findLast((policy) => circle.includes(policy));
-      if (last) left.set(last, circle);
+    const loops = kept.map((policy) => loopOf(policy, all)).filter((loop) => loop !== undefined);
+    if (loops.length === 0) return { kept, left };
+    for (const loop of loops) {
+      const last = kept.findLast((policy) => loop.includes(policy));
+      if (last) left.set(last, loop);
     }
   }
 }
 
-/** A circle in words. */
-export const loopWords = (way: readonly Policy[]): string =>
-  `what is sent comes back into ${way[0]?.dataset} on ${way[0]?.host}: ${way
+/** A message about a loop. */
+export const explainLoop = (loop: readonly Policy[]): string =>
+  `what is sent comes back into ${loop[0]?.dataset} on ${loop[0]?.host}: ${loop
     .map(
       (policy) =>
-        `${policy.host}:${policy.dataset} goes to ${policy.targets.map((to) => `${to.host}:${rootAt(policy, to)}`).join(', ')} (${policy.name})`,
+        `${policy.host}:${policy.dataset} goes to ${policy.targets.map(({ targetHost, targetDataset }) => `${targetHost}:${targetDataset}`).join(', ')} (${policy.name})`,
     )
     .join('; ')}. Exclude what comes back, or drop one of them`;

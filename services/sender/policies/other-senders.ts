@@ -5,11 +5,15 @@ import { jobSchema } from '../../../schemas/job.ts';
 import { targetKey } from './policy.ts';
 
 /**
- * Hears of the jobs of a host from their events, whichever of its senders runs them, on whatever request.
- * @param told given the job, its policy target, and whether it runs
- * @returns a function that ends it
+ * Observes all jobs of a host by their events.
+ * @param onJob gets the job, its policy target, and whether it runs
+ * @returns ends it
  */
-export const observeJobs = (bus: Bus, host: string, told: (job: string, policyTarget: string, runs: boolean) => void) =>
+export const observeJobs = (
+  bus: Bus,
+  host: string,
+  onJob: (job: string, policyTarget: string, runs: boolean) => void,
+) =>
   onEvents(bus, subjects.event(host, 'job', '*'), jobSchema, ({ what, body }) =>
-    told(body.job, targetKey(body.request), what === 'started' || what === 'progress'),
+    onJob(body.job, targetKey(body.request), what === 'started' || what === 'progress'),
   );

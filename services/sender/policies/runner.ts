@@ -1,6 +1,8 @@
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { hearSnapshots, type SnapshotEvent } from '../../../lib/bus/events/snapshot-events.ts';
 import { decodeRequest } from '../../../lib/bus/rpc/codec.ts';
+import type { Clock } from '../../../lib/time/clock.ts';
+import { timing } from '../../../lib/time/timing.ts';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import type { Job } from '../../../schemas/job.ts';
 import type { Policies } from '../../../schemas/policy.ts';
@@ -11,7 +13,7 @@ import type { Jobs } from '../job/registry.ts';
 import type { ActivePolicies } from './active.ts';
 import { followPolicies } from './follow.ts';
 import { observeJobs } from './other-senders.ts';
-import { type Policy, rootAt, startOf } from './policy.ts';
+import type { Policy } from './policy.ts';
 import { openPolicyLog } from './policy-log.ts';
 import type { Outcome, TargetTimes } from './target-state.ts';
 import { type OpenTarget, openPolicyTargets } from './targets.ts';
@@ -20,72 +22,71 @@ export interface PolicyRunnerDeps {
   readonly host: string;
   readonly bus: Bus;
   readonly log: Log;
-  readonly jobs: Pick<Jobs, 'start' | 'running'>;
+  readonly clock: Clock;
+  readonly jobs: Pick<Jobs, 'start'>;
   /** The configuration file's. */
   readonly policies: readonly Policy[];
-  /** From one look at each policy to the next, in milliseconds. */
+  /** From one run of each policy to the next, without a trigger, in ms. */
   readonly reconcileMs: number;
 }
 
 export interface PolicyRunner {
   status(): Policies;
-  /** Starts nothing any more; what runs goes on. */
+  /** Starts no more jobs; running ones continue. */
   stop(): void;
 }
 
-const now = (): number => performance.now();
-
-/** Runs the policies of a host: on every trigger of a new snapshot, and from time to time without. */
+/** Runs the policies of a host: after each new snapshot, and from time to time. */
 export function openPolicyRunner(deps: PolicyRunnerDeps): PolicyRunner {
-  const { host, bus, log, jobs, reconcileMs } = deps;
+  const { host, bus, log, clock, jobs, reconcileMs } = deps;
   const policyTargets = openPolicyTargets(timesOf(reconcileMs));
   const policyLog = openPolicyLog(log);
-  /** The policy targets of the jobs that were started here. */
+  /** The policy targets of this sender's own jobs. */
   const ours = new Map<string, OpenTarget>();
   let activePolicies: ActivePolicies = { policies: [], refused: [] };
-  let timer: NodeJS.Timeout | undefined;
+  let cancelRun = (): void => {};
   let stopSnapshotEvents: (() => void) | undefined;
   let stopped = false;
 
-  /** Sets the clock to what is waited for now. */
-  function settle(): void {
-    clearTimeout(timer);
+  /** Sets the timer for the next run. */
+  function schedule(): void {
+    cancelRun();
     const { due } = policyTargets;
     if (stopped || due === undefined) return;
-    timer = setTimeout(run, Math.min(2 ** 31 - 1, Math.max(0, due - now())));
-    timer.unref();
+    cancelRun = clock.after(due - clock.now(), run);
   }
 
   function run(): void {
-    for (const [policy, all] of byPolicy(policyTargets.wake(now()))) start(policy, all);
-    settle();
+    const woken = policyTargets.wake(clock.now());
+    for (const some of Map.groupBy(woken, ({ policy }) => policy).values()) start(some);
+    schedule();
   }
 
-  function start(policy: Policy, started: readonly OpenTarget[]): void {
-    const begun = startJobs(jobs, policy, started);
-    if ('code' in begun) {
-      // with as many jobs as it may have, this sender is well, and comes to these
-      for (const policyTarget of started) ended(policyTarget, begun, begun.code !== 'BUSY');
+  function start(started: readonly OpenTarget[]): void {
+    const jobsOrError = startJobs(jobs, started);
+    if ('code' in jobsOrError) {
+      // a sender with the most jobs that it may run tries again
+      for (const policyTarget of started) ended(policyTarget, jobsOrError, jobsOrError.code !== 'BUSY');
       return;
     }
-    for (const [policyTarget, job] of begun) {
+    for (const [policyTarget, job] of jobsOrError) {
       ours.set(job.id, policyTarget);
       void job.over.then(() => {
-        // its last events are still to be heard
-        setTimeout(() => ours.delete(job.id), 10_000).unref();
+        // its last events may still arrive
+        clock.after(timing.policies.lastEventsMs, () => ours.delete(job.id));
         ended(policyTarget, job.status().error, true, job.status());
-        settle();
+        schedule();
       });
     }
   }
 
   function ended(policyTarget: OpenTarget, error: ErrorBody | undefined, isNews: boolean, job?: Job): void {
-    // of a policy that is gone nothing follows
+    // the policy may no longer exist
     if (stopped || policyTargets.all.get(policyTarget.key) !== policyTarget) return;
     const outcome = outcomeOf(error, job);
     policyTarget.error = error;
     if (isNews) policyLog.ended(policyTarget.key, error, outcome);
-    policyTargets.feed(policyTarget.key, { type: 'ended', now: now(), outcome });
+    policyTargets.feed(policyTarget.key, { type: 'ended', now: clock.now(), outcome });
   }
 
   function onSnapshot({ data, taken }: SnapshotEvent): void {
@@ -94,40 +95,40 @@ export function openPolicyRunner(deps: PolicyRunnerDeps): PolicyRunner {
       ({ snapshot } = decodeRequest(data, snapshotCreatedSchema, (text) => ({ snapshot: text })));
     } catch (thrown) {
       taken();
-      policyLog.malformed(ZpsendError.from(thrown), now());
+      policyLog.malformed(ZpsendError.from(thrown), clock.now());
       return;
     }
-    policyTargets.trigger(snapshot, now(), taken);
-    settle();
+    policyTargets.trigger(snapshot, clock.now(), taken);
+    schedule();
   }
 
   function use(found: ActivePolicies): void {
     if (stopped) return;
     policyLog.active(activePolicies, found);
     activePolicies = found;
-    policyTargets.use(found.policies, now());
-    // whoever has none needs no stream
+    policyTargets.use(found.policies, clock.now());
+    // a host without policies needs no events
     if (found.policies.length > 0) stopSnapshotEvents ??= hearSnapshots(bus, host, onSnapshot, log.warn);
-    settle();
+    schedule();
   }
 
   const stopJobEvents = observeJobs(bus, host, (job, policyTarget, runs) => {
     const own = ours.get(job);
     if (own && policyTargets.all.get(policyTarget) === own) return;
-    policyTargets.feed(policyTarget, { type: runs ? 'other-runs' : 'other-over', now: now() });
-    settle();
+    policyTargets.feed(policyTarget, { type: runs ? 'other-runs' : 'other-over', now: clock.now() });
+    schedule();
   });
   const leave = followPolicies(deps, use);
-  const stopWatching = onceReconnected(bus, () => {
-    policyTargets.triggerAll(now());
-    settle();
+  const stopWatching = onceReconnected({ bus, clock }, () => {
+    policyTargets.triggerAll(clock.now());
+    schedule();
   });
 
   return {
     status: () => ({ host, ...policiesOf(activePolicies, [...policyTargets.all.values()]) }),
     stop() {
       stopped = true;
-      clearTimeout(timer);
+      cancelRun();
       stopWatching();
       leave();
       stopJobEvents();
@@ -137,45 +138,33 @@ export function openPolicyRunner(deps: PolicyRunnerDeps): PolicyRunner {
 }
 
 const timesOf = (reconcileMs: number): TargetTimes => ({
-  quiet: 30,
-  mostQuiet: 1000,
-  // instances that were started together do not look together
+  quiet: timing.policies.quietMs,
+  mostQuiet: timing.policies.mostQuietMs,
+  // instances that were started together run at different times
   reconcile: reconcileMs * (1 + Math.random() / 10),
-  silence: 3000,
+  silence: timing.policies.silenceMs,
 });
 
-/** @returns the jobs that began, each with its policy target, or why there are none */
+/** @returns the started jobs, each with its policy target, or why there are none */
 function startJobs(
   jobs: PolicyRunnerDeps['jobs'],
-  policy: Policy,
   started: readonly OpenTarget[],
 ): [OpenTarget, RunningJob][] | ErrorBody {
   try {
-    const asked = startOf(
-      policy,
-      started.map(({ to }) => to),
-    );
-    const ids = jobs.start(asked, { startedBy: 'policy' });
-    return ids.flatMap((id, at): [OpenTarget, RunningJob][] => {
+    const contexts = started.map(({ context }) => context);
+    const running = jobs.start(contexts, { startedBy: 'policy' });
+    return running.flatMap((job, at): [OpenTarget, RunningJob][] => {
       const policyTarget = started[at];
-      const job = jobs.running.find((running) => running.id === id);
-      return policyTarget && job ? [[policyTarget, job]] : [];
+      return policyTarget ? [[policyTarget, job]] : [];
     });
   } catch (thrown) {
     return ZpsendError.from(thrown).toBody();
   }
 }
 
-function byPolicy(policyTargets: readonly OpenTarget[]): Map<Policy, OpenTarget[]> {
-  const found = new Map<Policy, OpenTarget[]>();
-  for (const policyTarget of policyTargets)
-    found.set(policyTarget.policy, [...(found.get(policyTarget.policy) ?? []), policyTarget]);
-  return found;
-}
-
-/** What was said in between was not heard, by no instance: they do not all look at once. @returns the way to end it */
-const onceReconnected = (bus: Bus, look: () => void): (() => void) =>
-  bus.onReconnected(() => void setTimeout(look, Math.random() * 1000).unref());
+/** Events were missed while the connection was lost: instances check at different times. @returns ends it */
+const onceReconnected = ({ bus, clock }: Pick<PolicyRunnerDeps, 'bus' | 'clock'>, look: () => void): (() => void) =>
+  bus.onReconnected(() => void clock.after(Math.random() * timing.policies.reconnectSpreadMs, look));
 
 const policiesOf = (
   { policies, refused }: ActivePolicies,
@@ -187,9 +176,9 @@ const policiesOf = (
     recursive: policy.isRecursive,
     targets: policyTargets
       .filter((policyTarget) => policyTarget.policy === policy)
-      .map(({ to, state, error }) => ({
-        host: to.host,
-        dataset: rootAt(policy, to),
+      .map(({ context, state, error }) => ({
+        host: context.targetHost,
+        dataset: context.targetDataset,
         state: state.phase,
         ...(error && { error: inShort(error) }),
       })),
@@ -197,14 +186,14 @@ const policiesOf = (
   refused: [...refused],
 });
 
-/** Many of them go into one message. */
+/** Short, since many of them are in one message. */
 const inShort = ({ code, message, retryable }: ErrorBody): ErrorBody => ({
   code,
   message: message.slice(0, 300),
   retryable,
 });
 
-/** Of a package, what may pass of any of its datasets is worth another try. */
+/** A package is tried again if the failure of any of its datasets may pass. */
 function outcomeOf(error: ErrorBody | undefined, job: Job | undefined): Outcome {
   if (!error) return 'done';
   const all = [error, ...(job?.datasets.list ?? []).flatMap((dataset) => dataset.error ?? [])];

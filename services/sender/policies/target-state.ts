@@ -1,52 +1,55 @@
+import { timing } from '../../../lib/time/timing.ts';
+
 /**
- * What a sender does about one dataset and one target of a policy. A trigger says that there may be something to send; a run finds
- * out. Times are milliseconds of one clock.
+ * What a sender does about one dataset and one target of a policy. After a trigger there may be something to send; a run determines
+ * that. Times are ms of one clock.
  */
 export type PolicyTarget =
-  /** Nothing is known to be missing; at `due` it is looked whether that is so. */
+  /** The target lacks nothing, as far as known; at `due` a run checks that. */
   | { readonly phase: 'resting'; readonly due: number }
-  /** There was a trigger, the first of them at `since`, and more may come at once. */
+  /** There was a trigger, the first one at `since`, and more may follow at once. */
   | { readonly phase: 'settling'; readonly since: number; readonly due: number; readonly tries: number }
-  /** Our job runs; `dirty`: what it has listed may be too old. */
+  /** Our job runs; `dirty`: its listing may be too old. */
   | { readonly phase: 'running'; readonly dirty: boolean; readonly tries: number }
-  /** A job that we did not start does the same; without news of it by `due` it is dead. */
+  /** A job of another sender does the same; without an event of it by `due` it counts as dead. */
   | { readonly phase: 'elsewhere'; readonly dirty: boolean; readonly due: number }
   /** It failed in a way that may pass, `tries` times. */
   | { readonly phase: 'waiting'; readonly due: number; readonly tries: number };
 
-/** `refused`: trying again cannot help before something changes. */
+/** `refused`: another try is pointless until something changes. */
 export type Outcome = 'done' | 'passing' | 'refused';
 
 export type TargetEvent =
   | { readonly type: 'trigger'; readonly now: number }
-  /** The time is `now`, and may be what the policy target waits for. */
+  /** The time is `now`, and `due` may be reached. */
   | { readonly type: 'wake'; readonly now: number }
   | { readonly type: 'ended'; readonly now: number; readonly outcome: Outcome }
   | { readonly type: 'other-runs'; readonly now: number }
   | { readonly type: 'other-over'; readonly now: number };
 
 export interface TargetTimes {
-  /** Without a further trigger for so long, it begins. */
+  /** A run starts this long after the last trigger. */
   readonly quiet: number;
-  /** Since the first trigger; later than that it begins whatever comes. */
+  /** A run starts at the latest this long after the first trigger. */
   readonly mostQuiet: number;
   /** From one run to the next without a trigger. */
   readonly reconcile: number;
-  /** Somebody else's job that was not heard of for so long is dead. */
+  /** Another sender's job without an event for this long counts as dead. */
   readonly silence: number;
 }
 
-/** Between failures, in milliseconds: 1 s, and twice as long each time, up to 5 minutes. */
-export const targetBackOff = (tries: number): number => Math.min(300_000, 1000 * 2 ** Math.min(tries - 1, 20));
+/** How long to wait after failure number `tries` (from 1), in ms: each time twice as long. */
+export const targetBackOff = (tries: number): number =>
+  Math.min(timing.policies.longestRetryMs, timing.policies.firstRetryMs * 2 ** Math.min(tries - 1, 20));
 
-/** A policy target that is new, or whose policy has changed. It begins at `due`, or at the next trigger. */
+/** A policy target that is new, or whose policy has changed. Its first run is at `due`, or at the next trigger. */
 export const fresh = (now: number, due: number): PolicyTarget => ({ phase: 'settling', since: now, due, tries: 0 });
 
-/** When the policy target waits for the clock; undefined where it waits for something else. */
+/** When the policy target is due; undefined where it waits for the end of a job. */
 export const dueOf = (policyTarget: PolicyTarget): number | undefined =>
   policyTarget.phase === 'running' ? undefined : policyTarget.due;
 
-/** What follows, and whether a run of it is to begin now. */
+/** The next state, and whether a run starts now. */
 export function next(
   policyTarget: PolicyTarget,
   event: TargetEvent,
@@ -74,7 +77,7 @@ function after(
       return policyTarget.phase === 'running' ? ended(policyTarget, event, times) : policyTarget;
     case 'other-runs': {
       if (policyTarget.phase === 'running') return policyTarget;
-      // it may have listed too early for what was heard, or failed, before it was seen to run
+      // it may have listed before our trigger, or failed before, so it may not have sent everything
       const dirty = policyTarget.phase === 'elsewhere' ? policyTarget.dirty : policyTarget.phase !== 'resting';
       return { phase: 'elsewhere', dirty, due: event.now + times.silence };
     }

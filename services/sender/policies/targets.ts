@@ -1,61 +1,58 @@
+import type { JobContext } from '../../../lib/plan/request/job-context.ts';
+import { timing } from '../../../lib/time/timing.ts';
 import type { ErrorBody } from '../../../schemas/errors.ts';
-import type { Target } from '../../../schemas/plan.ts';
 import { isAbout, type Policy, targetKey } from './policy.ts';
 import { dueOf, fresh, next, type PolicyTarget, type TargetEvent, type TargetTimes } from './target-state.ts';
 
-/** One dataset's way to one target, and what is done about it. */
+/** One policy target, with its state. */
 export interface OpenTarget {
   readonly key: string;
   policy: Policy;
-  to: Target;
+  context: JobContext;
   state: PolicyTarget;
-  /** What the last run failed with. */
+  /** The error of the last run. */
   error?: ErrorBody | undefined;
-  /** Events that no run has been started for yet. */
-  readonly untaken: (() => void)[];
+  /** Acknowledges the events for which no run has started yet. */
+  readonly unacknowledged: (() => void)[];
 }
 
-/** The policy targets of all policies in force. Deterministic: the clock and the runs are its caller's. */
+/** The policy targets of all active policies. Deterministic: the caller has the clock and the runs. */
 export interface PolicyTargets {
   readonly all: ReadonlyMap<string, OpenTarget>;
-  /** PolicyTargets of these policies are kept as they are, unless the policy has changed; others end, and new ones begin. */
+  /** Known policy targets keep their state, unless the policy has changed; others end, and new ones begin. */
   use(policies: readonly Policy[], now: number): void;
-  /** A snapshot that may have to be sent. @param taken called when a run for it has begun, or none is needed */
-  trigger(snapshot: string, now: number, taken: () => void): void;
+  /** A snapshot that may have to be sent. @param acknowledge called when a run for it has started, or none is needed */
+  trigger(snapshot: string, now: number, acknowledge: () => void): void;
   triggerAll(now: number): void;
   feed(key: string, event: Exclude<TargetEvent, { type: 'wake' }>): void;
-  /** The policy targets that have to be run now, and now count as running. */
+  /** The policy targets that run from now on. */
   wake(now: number): OpenTarget[];
-  /** When the next one has to be woken; undefined where nothing is waited for. */
+  /** When the next one is due; undefined where none is. */
   readonly due: number | undefined;
 }
 
-/** The first look after a start, while it is heard what others do, in milliseconds. */
-const firstLook = 1000;
-/** From one first look to the next: each lists both sides, in milliseconds. */
-const apart = 50;
-
 export function openPolicyTargets(times: TargetTimes): PolicyTargets {
   const policyTargets = new Map<string, OpenTarget>();
+  const { firstRunMs, betweenFirstRunsMs } = timing.policies;
 
-  const takeAll = ({ untaken }: OpenTarget): void => {
-    for (const taken of untaken.splice(0)) taken();
+  const acknowledgeAll = ({ unacknowledged }: OpenTarget): void => {
+    for (const acknowledge of unacknowledged.splice(0)) acknowledge();
   };
 
   function step(policyTarget: OpenTarget, event: TargetEvent): boolean {
     const after = next(policyTarget.state, event, times);
     policyTarget.state = after.policyTarget;
-    // a run that has begun is heard of, and so is what it leaves undone when it dies
-    if (policyTarget.state.phase !== 'settling') takeAll(policyTarget);
+    // a started run is observed by all senders, and repeated if it dies
+    if (policyTarget.state.phase !== 'settling') acknowledgeAll(policyTarget);
     return after.start;
   }
 
-  function open(policy: Policy, to: Target, now: number, due: number): OpenTarget {
-    const key = targetKey({ ...policy.request, to });
+  function open(policy: Policy, context: JobContext, now: number, due: number): OpenTarget {
+    const key = targetKey(context.request);
     const known = policyTargets.get(key);
-    if (!known) return { key, policy, to, state: fresh(now, due), untaken: [] };
-    const isSame = JSON.stringify([known.policy.request, known.to]) === JSON.stringify([policy.request, to]);
-    Object.assign(known, { policy, to });
+    if (!known) return { key, policy, context, state: fresh(now, due), unacknowledged: [] };
+    const isSame = JSON.stringify(known.context.request) === JSON.stringify(context.request);
+    Object.assign(known, { policy, context });
     if (!isSame) step(known, { type: 'trigger', now });
     return known;
   }
@@ -64,26 +61,26 @@ export function openPolicyTargets(times: TargetTimes): PolicyTargets {
     all: policyTargets,
     use(policies, now) {
       const opened = policies
-        .flatMap((policy) => policy.targets.map((to) => ({ policy, to })))
-        .map(({ policy, to }, at) => open(policy, to, now, now + firstLook + at * apart));
+        .flatMap((policy) => policy.targets.map((context) => ({ policy, context })))
+        .map(({ policy, context }, at) => open(policy, context, now, now + firstRunMs + at * betweenFirstRunsMs));
       const kept = new Set(opened);
-      for (const policyTarget of policyTargets.values()) if (!kept.has(policyTarget)) takeAll(policyTarget);
+      for (const policyTarget of policyTargets.values()) if (!kept.has(policyTarget)) acknowledgeAll(policyTarget);
       policyTargets.clear();
       for (const policyTarget of opened) policyTargets.set(policyTarget.key, policyTarget);
     },
-    trigger(snapshot, now, taken) {
-      let owed = 0;
-      const paid = (): void => {
-        owed -= 1;
-        if (owed === 0) taken();
+    trigger(snapshot, now, acknowledge) {
+      let open = 0;
+      const onStarted = (): void => {
+        open -= 1;
+        if (open === 0) acknowledge();
       };
-      const meant = [...policyTargets.values()].filter(({ policy }) => isAbout(policy, snapshot));
-      for (const policyTarget of meant) {
-        owed += 1;
-        policyTarget.untaken.push(paid);
+      const triggered = [...policyTargets.values()].filter(({ policy }) => isAbout(policy, snapshot));
+      for (const policyTarget of triggered) {
+        open += 1;
+        policyTarget.unacknowledged.push(onStarted);
       }
-      for (const policyTarget of meant) step(policyTarget, { type: 'trigger', now });
-      if (meant.length === 0) taken();
+      for (const policyTarget of triggered) step(policyTarget, { type: 'trigger', now });
+      if (triggered.length === 0) acknowledge();
     },
     triggerAll(now) {
       for (const policyTarget of policyTargets.values()) step(policyTarget, { type: 'trigger', now });

@@ -15,23 +15,23 @@ export interface ChainHoldDeps {
   readonly noted: (note: Note) => void;
 }
 
-/** What one chain holds on its source. */
+/** The step holds of one chain. */
 export interface ChainHolds {
   readonly isEmpty: boolean;
-  /** Holds what a step needs; of a pool that is read-only a note says that nothing is held. @throws ZpsendError what ZFS said */
+  /** Holds what a step needs. For a read-only pool a note says that nothing is held. @throws ZpsendError the error of ZFS */
   take(step: Step): Promise<void>;
-  /** A step was sent whole and not heard of, or is there already: its target may have nothing newer. */
+  /** A step was sent whole without a confirmation, or exists already: the target may have nothing newer. */
   mayHaveArrived(step: Step | undefined): void;
   /**
-   * Releases what is held, but not what the next step starts from: were it destroyed between two steps, the target would have
-   * nothing in common with the source. What arrived last, or may have, has its bookmark before its hold goes, or is left held.
+   * Releases the holds, but not that of the next step's base: if it were destroyed between two steps, the target would have nothing
+   * in common with the source. The last snapshot that arrived, or may have, gets its bookmark before its hold goes, or stays held.
    */
   release(base: string | undefined): Promise<void>;
 }
 
 export function openChainHolds({ zfs, log, host, tag, cursor, noted }: ChainHoldDeps): ChainHolds {
   let held: readonly Held[] = [];
-  let unheard: Step | undefined;
+  let unconfirmed: Step | undefined;
   return {
     get isEmpty() {
       return held.length === 0;
@@ -42,28 +42,31 @@ export function openChainHolds({ zfs, log, host, tag, cursor, noted }: ChainHold
       const before = held;
       held = [...held.filter(({ name }) => !names.includes(name)), ...needed];
       try {
-        // also what we hold already: who took us for dead has released it
+        // also a snapshot that is held already: another sender may have released it as a dead job's
         await zfs.hold(tag, names);
       } catch (thrown) {
         if (!isReadOnly(thrown)) throw thrown;
-        // nothing can be destroyed there either
+        // nothing can be destroyed in that pool either
         held = before;
         noted(readOnlyNote(step.to.name, host));
       }
     },
     mayHaveArrived(step) {
-      unheard = step;
+      unconfirmed = step;
     },
     async release(base) {
-      const bare = [await cursor.settle(base !== undefined), unheard && (await cursor.markTentative(unheard))];
-      unheard = undefined;
-      for (const name of bare) {
+      const withoutBookmark = [
+        await cursor.settle(base !== undefined),
+        unconfirmed && (await cursor.markTentative(unconfirmed)),
+      ];
+      unconfirmed = undefined;
+      for (const name of withoutBookmark) {
         if (name !== undefined && held.some((one) => one.name === name))
           log.warn('hold.kept', `${name} stays held by ${tag} until a later job has set its cursor bookmark`, {
             snapshot: name,
           });
       }
-      const stays = ({ name }: Held): boolean => name === base || bare.includes(name);
+      const stays = ({ name }: Held): boolean => name === base || withoutBookmark.includes(name);
       const gone = held.filter((one) => !stays(one));
       held = held.filter(stays);
       await releaseStep(zfs, tag, gone, log);

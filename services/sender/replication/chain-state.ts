@@ -13,11 +13,11 @@ import {
 } from './error-policy.ts';
 
 /**
- * The life of one chain, the steps of one dataset, as data: `next(state, event, limits) -> [state, effects]`. A runner performs the effects.
+ * The state of one chain, the steps of one dataset: `next(state, event, limits) -> [state, effects]`. A runner performs the effects.
  *
  *   planning -> holding -> asking -> transferring -> releasing -> (holding | waiting | done | failed)
  *
- * Holds stand only around the running step (I3): every way out of a step leads through `releasing`.
+ * Holds exist only around the running step (I3): every path out of a step leads through `releasing`.
  */
 export type ChainPhase =
   | 'planning'
@@ -29,7 +29,7 @@ export type ChainPhase =
   | 'done'
   | 'failed';
 
-/** What comes after the holds are released. */
+/** What follows after the holds are released. */
 type After =
   | { readonly kind: 'next' }
   | { readonly kind: 'wait'; readonly ms: number; readonly backTo: 'plan' | 'hold' }
@@ -43,21 +43,21 @@ export interface ChainState {
   /** Steps done so far, over all plans. */
   readonly done: number;
   readonly after?: After;
-  /** What the next ask says of older partial state on the target. */
+  /** Whether the next request discards older partial state on the target. */
   readonly discard: boolean;
-  /** Failures in a row, since when (monotonic milliseconds), and on which step. */
+  /** Consecutive failures, since when (monotonic ms), and on which step. */
   readonly trouble: {
     readonly count: number;
     readonly since: number;
     readonly step: string;
     readonly replans: number;
   } | null;
-  /** Answers in a row that a receiver has no room yet. */
+  /** Consecutive answers that the receiver runs as many receives as it may. */
   readonly turns: number;
   readonly holder?: Holder;
-  /** What failed last, or why it ended. */
+  /** The last failure, or why it ended. */
   readonly error?: ErrorBody;
-  /** What it waits for, until the receiver is ready; `until` in monotonic milliseconds, absent where it has no end. */
+  /** Why it waits, until the receiver is ready; `until` in monotonic ms, absent where the wait has no end. */
   readonly waits?: { readonly error: ErrorBody; readonly until?: number };
   readonly evidence?: Evidence;
   readonly aborted?: ErrorBody;
@@ -71,7 +71,7 @@ export type ChainEvent =
   /** The receiver is ready, but the partial state it has is not of this step. */
   | { readonly type: 'ready-with-stale-partial' }
   | { readonly type: 'arrived' }
-  /** Listing, holding, asking or transferring failed; `moved`: the target took bytes first. */
+  /** Listing, holding, asking or transferring failed; `moved`: the target consumed bytes first. */
   | { readonly type: 'failed'; readonly error: ErrorBody; readonly now: number; readonly moved: boolean }
   | { readonly type: 'released' }
   | { readonly type: 'waited' }
@@ -82,27 +82,27 @@ export type ChainEffect =
   | { readonly type: 'hold' }
   | { readonly type: 'ask'; readonly discard: boolean }
   | { readonly type: 'transfer' }
-  /** Tell the receiver that nothing comes, or no more. */
+  /** Ends the transfer at the receiver. */
   | { readonly type: 'cancel' }
   | { readonly type: 'release' }
   | { readonly type: 'wait'; readonly ms: number }
   | { readonly type: 'report' };
 
 export interface ChainLimits {
-  /** How long failures in a row are borne, in milliseconds. */
+  /** How long consecutive failures are borne, in ms. */
   readonly patience: number;
-  /** Tells the transfers of this chain's job from others', by their ids or the hashes of those. */
+  /** Is it a transfer of this chain's job, by its id or its hash? */
   readonly ours: (transfer: string) => boolean;
 }
 
-/** Plans in a row that begin with the very step that has just failed. */
+/** Consecutive plans that begin with the step that has just failed. */
 const maxReplans = 3;
 
 type Next = readonly [ChainState, ...ChainEffect[]];
 
 const kept: ErrorBody = {
   code: 'RESUME_STALE',
-  message: 'the receiver keeps partial state that is not of this step, though it was asked to drop it',
+  message: 'the receiver keeps partial state that is not of this step, though it was asked to discard it',
   retryable: true,
 };
 
@@ -124,7 +124,7 @@ function withoutWaits({ waits: _, ...rest }: ChainState): ChainState {
   return rest;
 }
 
-/** Does another step follow at once when this one's holds are released? What it starts from stays held then. */
+/** Does another step follow at once when this one's holds are released? Its base stays held then. */
 export const goesOn = (state: ChainState): boolean =>
   state.after?.kind === 'next' && !state.aborted && currentStep(state) !== undefined;
 
@@ -150,14 +150,14 @@ function startStep(state: ChainState): Next {
 function remedyFor(state: ChainState, error: ErrorBody, limits: ChainLimits): Remedy {
   if (state.aborted) return 'fail';
   if (state.phase === 'planning' && remedyOf(error) === 'replan') return 'fail';
-  // what a rollback found there that its plan does not list, nobody has agreed to destroy
+  // a rollback may destroy only what its plan lists
   if (error.code === 'DIVERGED' && currentStep(state)?.before?.kind === 'rollback')
     return isUnsettled(error) ? 'replan' : 'fail';
   if (isRival(state.holder, holderIn(error), limits.ours)) return 'fail';
   return remedyOf(error);
 }
 
-/** Waits for its turn. A living receiver has answered, so patience with what went wrong before begins anew. */
+/** Waits for its turn. The receiver is alive, so patience with earlier failures starts again. */
 function queue(state: ChainState, error: ErrorBody, now: number): Next {
   const { holder: _, ...rest } = state;
   const trouble = state.trouble && { ...state.trouble, since: now };
@@ -189,14 +189,14 @@ function afterFailure(state: ChainState, event: ChainEvent & { type: 'failed' },
   };
   const finish = (after: After, more: Pick<ChainState, 'waits'> = {}): Next =>
     state.phase === 'planning' ? leave({ ...troubled, ...more, after }) : releasing({ ...troubled, ...more }, after);
-  const hopeless =
+  const isFinal =
     remedy === 'fail' ||
     trouble.count > mostTries(limits.patience) ||
     trouble.replans > maxReplans ||
     (remedy !== 'replan' && now - trouble.since > limits.patience);
-  if (hopeless) return finish({ kind: 'fail', error: state.aborted ?? error });
+  if (isFinal) return finish({ kind: 'fail', error: state.aborted ?? error });
   const ms = remedy === 'replan' || remedy === 'discard' ? 0 : backOff(holder ? 2 : trouble.count - 1);
-  // a receiver that has seen the stream begin may have rolled its target back, whatever we hear of it
+  // a receiver that has seen the stream begin may have done the rollback, whether or not it has reported that
   const isStale = state.phase === 'transferring' && currentStep(state)?.before?.kind === 'rollback';
   const backTo = remedy === 'wait' && state.phase !== 'planning' && !isStale ? 'hold' : 'plan';
   return finish(
@@ -205,7 +205,7 @@ function afterFailure(state: ChainState, event: ChainEvent & { type: 'failed' },
   );
 }
 
-/** Goes where `after` points, once the holds are gone. */
+/** Continues with `after`, once the holds are released. */
 function leave(state: ChainState): Next {
   const { after, ...rest } = state;
   if (!after || after.kind === 'next') return startStep(rest);
@@ -227,11 +227,11 @@ function onAbort(state: ChainState, error: ErrorBody): Next {
     case 'transferring':
       return [aborted, { type: 'cancel' }];
     default:
-      return [aborted]; // the answer that is under delivery leads out
+      return [aborted]; // the pending answer ends it
   }
 }
 
-/** One event in the life of a chain. An event that means nothing in a phase changes nothing. */
+/** One event of a chain. An event that does not fit the phase changes nothing. */
 export function next(state: ChainState, event: ChainEvent, limits: ChainLimits): Next {
   if (state.phase === 'done' || state.phase === 'failed') return [state];
   switch (event.type) {

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { isRefusal } from '../../../lib/plan/refusal.ts';
 import type { SendRules } from '../../../lib/settings/send-allow.ts';
 import { type ErrorBody, hasReason, ZpsendError } from '../../../schemas/errors.ts';
@@ -8,7 +7,7 @@ import { limitToApproved } from '../planning/approved-rollbacks.ts';
 import type { Replan } from '../planning/replan.ts';
 import { checkStep } from '../planning/send-rules.ts';
 import type { ChainLog } from '../reporting/job-log.ts';
-import type { FanMember } from '../transfer/fan-out/group.ts';
+import type { FanOutMember } from '../transfer/fan-out/group.ts';
 import type { Transfer, TransferDeps, TransferPlan } from '../transfer/transfer.ts';
 import { type ChainHolds, openChainHolds } from './chain-holds.ts';
 import {
@@ -25,33 +24,33 @@ import {
 import { isUnsettled } from './error-policy.ts';
 
 export interface ChainDeps extends TransferDeps {
-  /** Has a step's transfer settled, by the channel that the job uses. @throws ZpsendError */
+  /** Prepares a step's transfer, on the channel of the job. @throws ZpsendError */
   readonly ask: (deps: TransferDeps, plan: TransferPlan) => Promise<Transfer>;
-  /** What may be sent where, and which host ordered this job on its own subject. */
+  /** The rules for sending, and the host that ordered this job on its own subject. */
   readonly allow?: SendRules;
   readonly from?: string | undefined;
   /** Jobs to other targets, with which reads are shared. */
-  readonly fan?: FanMember | undefined;
+  readonly fanOut?: FanOutMember | undefined;
 }
 
-/** The steps of one dataset, and what its job gives it. */
+/** The steps of one dataset, and what its job provides. */
 export interface ChainOrder {
   readonly job: string;
   /** The host that receives. */
   readonly targetHost: string;
   readonly sourceDataset: string;
-  /** What the job has planned for it; planned again when something surprises. */
+  /** Its steps in the job's plan; it plans again when a listing turns out to be outdated. */
   readonly steps: readonly Step[];
   readonly replan: Replan;
   /** The tag of its holds. */
   readonly tag: string;
   /** A new id for every transfer. */
   readonly transferId: () => string;
-  /** Is it one of the job's, by its id or by the hash that a lock has of it? */
+  /** Is it a transfer of this job, by its id or by the hash in a lock? */
   readonly ours: (transfer: string) => boolean;
   readonly cursor: ChainCursor;
-  readonly say: ChainLog;
-  readonly told: (news: ChainNews) => void;
+  readonly chainLog: ChainLog;
+  readonly report: (news: ChainNews) => void;
 }
 
 export type ChainNews =
@@ -66,9 +65,9 @@ export interface RunningChain {
   readonly current: Step | undefined;
   /** Bytes sent so far. */
   readonly bytes: number;
-  /** What it waits for. */
+  /** Why it waits. */
   readonly waiting: ErrorBody | undefined;
-  /** When it waits no longer, in monotonic milliseconds; undefined where that has no end. */
+  /** When the wait ends, in monotonic ms; undefined where it has no end. */
   readonly waitsUntil: number | undefined;
   abort(error: ErrorBody): void;
 }
@@ -79,11 +78,11 @@ interface ChainRun {
   readonly order: ChainOrder;
   readonly holds: ChainHolds;
   state: ChainState;
-  /** What the job has planned, until it is taken up; later plans are made anew. */
+  /** The job's plan, until it is used; later plans are made again. */
   planned: readonly Step[] | undefined;
-  /** The target has settled what another's rollback left: the next plan is made after that. Once. */
+  /** The target has settled another job's unfinished rollback, and the next plan takes that into account. Once. */
   anew: 'not yet' | 'next' | 'over';
-  /** What is gone, and can be sent no more. */
+  /** Snapshots that no longer exist, and are not sent. */
   vanished: Note | undefined;
   transfer: Transfer | undefined;
   /** Bytes of the transfers that have ended. */
@@ -101,7 +100,7 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
     run.state = after;
     for (const effect of effects) attempt(effect);
   }
-  /** What goes wrong before anything of it is under delivery is the end of this chain, not of the process with all its jobs. */
+  /** An error that an effect throws at once ends this chain, not the process with all its jobs. */
   function attempt(effect: ChainEffect): void {
     try {
       perform(effect);
@@ -115,7 +114,7 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
   }
   function unreported(thrown: unknown): void {
     const { message } = ZpsendError.from(thrown);
-    deps.log.error('status.write-failed', `${order.sourceDataset}: its end could not be told: ${message}`);
+    deps.log.error('status.write-failed', `${order.sourceDataset}: its end could not be reported: ${message}`);
   }
   function perform(effect: ChainEffect): void {
     if (effect.type === 'cancel') run.transfer?.cancel(run.state.aborted ?? stale);
@@ -146,7 +145,7 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
     abort(error) {
       wait.abort();
       feed({ type: 'abort', error });
-      deps.fan?.left(order.sourceDataset, false);
+      deps.fanOut?.left(order.sourceDataset, false);
     },
   };
 }
@@ -160,7 +159,7 @@ const openRun = (deps: ChainDeps, order: ChainOrder): ChainRun => ({
     host: deps.host,
     tag: order.tag,
     cursor: order.cursor,
-    noted: (note) => order.told({ type: 'noted', note }),
+    noted: (note) => order.report({ type: 'noted', note }),
   }),
   state: begin,
   planned: order.steps,
@@ -170,7 +169,7 @@ const openRun = (deps: ChainDeps, order: ChainOrder): ChainRun => ({
   bytesBefore: 0,
 });
 
-/** Begins what an effect asks for; the event tells what came of it. */
+/** Performs an effect. @returns the event that results */
 function workOf(
   run: ChainRun,
   effect: Exclude<ChainEffect, { type: 'cancel' | 'report' }>,
@@ -188,8 +187,8 @@ function workOf(
     case 'release':
       return release(run);
     case 'wait':
-      if (run.state.waits) run.order.say.waiting(run.state.waits.error, run.state.waits.until);
-      return sleep(effect.ms, undefined, { signal }).then((): ChainEvent => ({ type: 'waited' }));
+      if (run.state.waits) run.order.chainLog.waiting(run.state.waits.error, run.state.waits.until);
+      return run.deps.clock.sleep(effect.ms, signal).then((): ChainEvent => ({ type: 'waited' }));
   }
 }
 
@@ -200,13 +199,13 @@ function failed(run: ChainRun, thrown: unknown): ChainEvent {
   if (isUnsettled(error) && state.done === 0 && run.anew === 'not yet') run.anew = 'next';
   if ((state.phase === 'transferring' && transfer?.isWhole) || hasReason(error, 'EXISTS', 'has-snapshot'))
     run.holds.mayHaveArrived(currentStep(state));
-  return { type: 'failed', error, now: performance.now(), moved };
+  return { type: 'failed', error, now: run.deps.clock.now(), moved };
 }
 
 async function plan(run: ChainRun): Promise<ChainEvent> {
   const { order } = run;
   const found = run.planned ? { steps: run.planned } : await order.replan(order);
-  // no later plan may lose more than the one that the chain began with
+  // no later plan may destroy more than the chain's first one
   const steps = isRefusal(found)
     ? found
     : limitToApproved(order.steps, found.steps, { isAnew: run.anew === 'next', ours: order.ours });
@@ -215,7 +214,7 @@ async function plan(run: ChainRun): Promise<ChainEvent> {
   if (isRefusal(steps)) {
     return { type: 'plan-refused', error: steps.error, ...(steps.evidence && { evidence: steps.evidence }) };
   }
-  if (!run.planned && run.state.phase === 'planning') order.told({ type: 'planned', steps });
+  if (!run.planned && run.state.phase === 'planning') order.report({ type: 'planned', steps });
   run.planned = undefined;
   return { type: 'planned', steps };
 }
@@ -223,7 +222,7 @@ async function plan(run: ChainRun): Promise<ChainEvent> {
 async function hold({ order, holds, state }: ChainRun): Promise<ChainEvent> {
   const step = currentStep(state);
   if (step) {
-    order.say.step(step);
+    order.chainLog.step(step);
     await holds.take(step);
   }
   return { type: 'held' };
@@ -234,10 +233,10 @@ async function ask(run: ChainRun, discard: boolean): Promise<ChainEvent> {
   const step = currentStep(run.state);
   if (!step) return { type: 'ready' };
   checkStep(deps.allow, deps.host, order.targetHost, step, deps.from);
-  // while a target is cleared it takes nothing, for as long as ZFS takes: nobody shall wait for that
-  if (step.before) deps.fan?.alone(step);
-  const participant = step.before ? undefined : await deps.fan?.meet(step);
-  order.say.asking(step);
+  // while a conflict is resolved the target receives nothing, and the others should not wait for that
+  if (step.before) deps.fanOut?.sendsAlone(step);
+  const participant = step.before ? undefined : await deps.fanOut?.gather(step);
+  order.chainLog.asking(step);
   const transfer = await deps.ask(deps, {
     transfer: order.transferId(),
     job: order.job,
@@ -248,7 +247,7 @@ async function ask(run: ChainRun, discard: boolean): Promise<ChainEvent> {
   });
   run.transfer = transfer;
   if (transfer.stalePartial) return { type: 'ready-with-stale-partial' };
-  order.say.ready(transfer.resumedAt);
+  order.chainLog.ready(transfer.resumedAt);
   return { type: 'ready' };
 }
 
@@ -257,9 +256,9 @@ async function send(run: ChainRun): Promise<ChainEvent> {
   const step = currentStep(run.state);
   await run.transfer?.run();
   if (step) {
-    order.say.arrived(step);
+    order.chainLog.arrived(step);
     order.cursor.arrived(step);
-    order.told({ type: 'arrived', step, sent: run.transfer?.sent ?? 0 });
+    order.report({ type: 'arrived', step, sent: run.transfer?.sent ?? 0 });
   }
   return { type: 'arrived' };
 }
@@ -267,7 +266,7 @@ async function send(run: ChainRun): Promise<ChainEvent> {
 async function release(run: ChainRun): Promise<ChainEvent> {
   run.bytesBefore += run.transfer?.sent ?? 0;
   run.transfer = undefined;
-  run.deps.fan?.left(run.order.sourceDataset, goesOn(run.state));
+  run.deps.fanOut?.left(run.order.sourceDataset, goesOn(run.state));
   const base = goesOn(run.state) ? currentStep(run.state)?.from : undefined;
   await run.holds.release(base?.kind === 'snapshot' ? base.name : undefined);
   return { type: 'released' };
@@ -276,11 +275,11 @@ async function release(run: ChainRun): Promise<ChainEvent> {
 async function report(run: ChainRun): Promise<void> {
   const { deps, order, holds } = run;
   // aborted between two steps
-  deps.fan?.left(order.sourceDataset, false);
+  deps.fanOut?.left(order.sourceDataset, false);
   if (!holds.isEmpty) await holds.release(undefined);
   const { error, evidence } = run.state;
-  if (run.vanished && !error) order.told({ type: 'noted', note: run.vanished });
-  order.told({ type: 'ended', ...(error && { error }), ...(evidence && { evidence }) });
+  if (run.vanished && !error) order.report({ type: 'noted', note: run.vanished });
+  order.report({ type: 'ended', ...(error && { error }), ...(evidence && { evidence }) });
 }
 
 const stale: ErrorBody = {

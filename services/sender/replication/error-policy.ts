@@ -1,9 +1,10 @@
 import { isPayloadTrouble } from '../../../lib/bus/connection/payload.ts';
+import { timing } from '../../../lib/time/timing.ts';
 import { codes } from '../../../schemas/error-codes.ts';
 import { type Code, type ErrorBody, hasReason, type Reasoned } from '../../../schemas/errors.ts';
 
 /**
- * What a chain does about a failure of a step.
+ * What a chain does after a failure of a step.
  * - `fail`: ends the chain
  * - `replan`: something is not as it was listed: list both sides again
  * - `wait`: ask again for the same step a little later
@@ -54,24 +55,23 @@ export const isPassing = (error: Reasoned): boolean =>
     (error.code !== 'UNREACHABLE' || hasReason(error, 'UNREACHABLE', 'connection-lost')));
 
 /**
- * The receiver runs as many receives as it may (`receive.maxConcurrent`). That is the answer of a living receiver, and other
- * datasets of the very job may be what keeps it busy for hours: waiting for a turn is no failure, and counts neither as a
- * try nor against patience. BUSY of other kinds, a dataset that is in use say, has no such end in view, and counts.
+ * The receiver runs as many receives as it may (`receive.maxConcurrent`), possibly other datasets of the same job, for hours.
+ * Waiting for a turn is no failure, and counts neither as a try nor against patience. BUSY for another reason, for example a
+ * dataset in use, counts.
  */
 export const isQueued = (error: ErrorBody): boolean => hasReason(error, 'BUSY', 'queued');
 
 /**
- * The target has seen the beginning of a rollback and not its end, and has taken note of that: with a plan made from here on a
- * job may begin anew, since nothing has been done for it.
+ * The target has recorded an unfinished rollback. A job may start again with a new plan, since nothing has been done for it yet.
  */
 export const isUnsettled = (error: ErrorBody): boolean => hasReason(error, 'DIVERGED', 'rollback-unfinished');
 
-/** Who held the lock when we were refused, and a number that grows while that holder lives. */
+/** The holder of a lock that was refused to us, and a number that grows while the holder is alive. */
 export interface Holder {
-  /** Its transfer's id; where only its lock was seen, the hash of that. */
+  /** Its transfer's id, or the hash of that if only the lock is known. */
   readonly transfer: string;
   readonly life: number;
-  /** The receiver instance that told; another one counts otherwise. */
+  /** The receiver instance that reported it: numbers of two instances are not comparable. */
   readonly by: string;
 }
 
@@ -83,8 +83,8 @@ export function holderIn(error: ErrorBody): Holder | undefined {
 }
 
 /**
- * Is the holder of the lock seen to be alive and somebody else? A dead one's lock expires, and is worth waiting for (I9);
- * a living one's is not. `ours` tells a transfer of this very job, by its id or the hash of it, which is on its way out.
+ * Is the holder of the lock alive, and of another job? A dead holder's lock expires, so waiting helps (I9); otherwise it does not.
+ * @param ours is it a transfer of this job, by its id or its hash? Such a transfer is ending
  */
 export const isRival = (
   before: Holder | undefined,
@@ -98,14 +98,12 @@ export const isRival = (
   now.life > before.life &&
   !ours(now.transfer);
 
-const longestBackOff = 3000;
-
-/** How long to wait before try number `n` (from 0), in milliseconds. */
-export const backOff = (n: number): number => Math.min(longestBackOff, 250 * 2 ** n);
+/** How long to wait before try number `n` (from 0), in ms. */
+export const backOff = (n: number): number => Math.min(timing.job.longestRetryMs, timing.job.firstRetryMs * 2 ** n);
 
 /**
- * Failures in a row, whatever their step and however much each of them moves: more than fit into the patience, so that whoever
- * stands still is waited for as long as was promised.
- * @param patience in milliseconds
+ * The most consecutive failures, of any step and with any progress: more than fit into the patience, so that a target without
+ * progress is awaited for all of it.
+ * @param patience in ms
  */
-export const mostTries = (patience: number): number => 40 + Math.ceil(patience / longestBackOff);
+export const mostTries = (patience: number): number => 40 + Math.ceil(patience / timing.job.longestRetryMs);

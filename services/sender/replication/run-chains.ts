@@ -13,16 +13,15 @@ import { type Moves, scheduleOf } from './schedule.ts';
 
 export interface ChainsOrder {
   readonly job: string;
-  /** The host that receives. */
   readonly targetHost: string;
   readonly plans: readonly DatasetPlan[];
   /** Chains at once. */
   readonly parallel: number;
   readonly progress: Progress;
-  readonly board: ReplicationStatus;
+  readonly status: ReplicationStatus;
   readonly replan: Replan;
   readonly cursors: Cursors;
-  readonly say: JobLog;
+  readonly jobLog: JobLog;
   readonly arrived: (step: Step) => void;
   readonly noted: (note: Note) => void;
   /** The first failure among all chains, by dataset. */
@@ -30,7 +29,7 @@ export interface ChainsOrder {
 }
 
 export interface RunningChains {
-  /** Those that run now, by their place in the plan. */
+  /** The chains that run now, by their index in the plan. */
   readonly running: ReadonlyMap<number, RunningChain>;
   /** Resolves when all have ended and their holds are released. */
   readonly over: Promise<void>;
@@ -39,7 +38,7 @@ export interface RunningChains {
 
 /** Runs the chains of a plan, some at once, as their schedule allows. */
 export function runChains(deps: ChainDeps, order: ChainsOrder): RunningChains {
-  const { job, plans, progress, board, say } = order;
+  const { job, plans, progress, status, jobLog } = order;
   const schedule = scheduleOf(plans, order.parallel);
   const running = new Map<number, RunningChain>();
   const over = Promise.withResolvers<void>();
@@ -53,13 +52,13 @@ export function runChains(deps: ChainDeps, order: ChainsOrder): RunningChains {
   }
 
   function act({ start, lost }: Moves): void {
-    say.lost(lost.map(({ error }) => error));
+    jobLog.lost(lost.map(({ error }) => error));
     for (const { chain, error } of lost) {
       progress.ended(chain, 0, error);
-      board.ended(plans[chain]?.sourceDataset ?? '', 0, error);
-      // what they needed may have ended well
+      status.ended(plans[chain]?.sourceDataset ?? '', 0, error);
+      // the dataset that they needed may have ended without an error
       order.failed(plans[chain]?.sourceDataset ?? '', error, undefined);
-      deps.fan?.left(plans[chain]?.sourceDataset ?? '', false);
+      deps.fanOut?.left(plans[chain]?.sourceDataset ?? '', false);
     }
     for (const chain of start) begin(chain);
     if (schedule.isOver) over.resolve();
@@ -69,8 +68,8 @@ export function runChains(deps: ChainDeps, order: ChainsOrder): RunningChains {
     const plan = plans[chain];
     if (!plan) return;
     progress.began(chain);
-    board.began(plan.sourceDataset);
-    const says = say.chain(plan);
+    status.began(plan.sourceDataset);
+    const says = jobLog.chain(plan);
     const started = startChain(deps, {
       job,
       targetHost: order.targetHost,
@@ -81,13 +80,13 @@ export function runChains(deps: ChainDeps, order: ChainsOrder): RunningChains {
       transferId,
       ours: (transfer) => transfer.startsWith(job) || hashes.has(transfer),
       cursor: order.cursors.chain(),
-      say: says,
-      told: (news) => hear(chain, plan, says, news),
+      chainLog: says,
+      report: (news) => onNews(chain, plan, says, news),
     });
     running.set(chain, started);
   }
 
-  function hear(chain: number, { sourceDataset }: DatasetPlan, says: ChainLog, news: ChainNews): void {
+  function onNews(chain: number, { sourceDataset }: DatasetPlan, says: ChainLog, news: ChainNews): void {
     switch (news.type) {
       case 'planned':
         progress.planned(chain, news.steps);
@@ -104,7 +103,7 @@ export function runChains(deps: ChainDeps, order: ChainsOrder): RunningChains {
         const { error, evidence } = news;
         const bytes = running.get(chain)?.bytes ?? 0;
         progress.ended(chain, bytes, error);
-        board.ended(sourceDataset, bytes, error);
+        status.ended(sourceDataset, bytes, error);
         running.delete(chain);
         if (error) {
           says.failed(error);

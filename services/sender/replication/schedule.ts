@@ -2,40 +2,40 @@ import type { DatasetPlan } from '../../../lib/plan/dataset-plan.ts';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import { needsOf } from '../planning/dependencies.ts';
 
-/** What follows from what has happened; chains by their place in the plan. */
+/** What follows an event; chains by their index in the plan. */
 export interface Moves {
   readonly start: readonly number[];
   /** Never to be started. */
   readonly lost: readonly { readonly chain: number; readonly error: ErrorBody }[];
 }
 
-/** Which chains of a plan may run now. Deterministic, and no I/O: it is told what happens. */
+/** Which chains of a plan may run now. Deterministic, without I/O. */
 export interface Schedule {
   begin(): Moves;
   /** A snapshot of that guid is on the target. */
   arrived(chain: number, guid: string): Moves;
   /**
-   * A chain that ended well has brought all that others need of it, but for its key where nothing of it arrived; what a failed
-   * one did not bring never comes.
+   * A chain that is done has brought everything that others need of it, except its key if none of its steps arrived. What a failed
+   * chain has not brought never arrives.
    */
   ended(chain: number, error?: ErrorBody): Moves;
   /** No other chain starts. */
   abort(error: ErrorBody): Moves;
-  /** Nothing runs, and nothing will. */
+  /** No chain runs, and none will. */
   readonly isOver: boolean;
 }
 
-/** Whatever arrives first; and that as what brings a key. */
+/** The keys of the first step that arrives, and of the first step as bringer of a key. */
 const first = '';
 const key = 'key';
 
 /**
- * At most `limit` chains at once, in the order of the plan where needs allow; siblings never stop because one failed. Each
- * need is looked at once when it is met or lost, so ten thousand chains cost no more than their steps.
+ * At most `limit` chains at once, in the order of the plan as far as needs allow. A failed chain does not stop its siblings.
+ * Each need is handled once, when it is met or lost, so the cost of ten thousand chains is linear in their steps.
  */
 export function scheduleOf(chains: readonly DatasetPlan[], limit: number): Schedule {
   const open: number[] = [];
-  /** By the chain that brings it and the guid: who waits. */
+  /** The waiting chains, by the chain that they wait for and the guid. */
   const waiters = new Map<number, Map<string, number[]>>();
   for (const [chain, needs] of needsOf(chains).entries()) {
     open.push(needs.length);
@@ -71,7 +71,7 @@ export function scheduleOf(chains: readonly DatasetPlan[], limit: number): Sched
     brought?.delete(guid);
   }
 
-  /** All that still wait for a failed chain, and those that wait for them. */
+  /** All chains that still wait for a failed one, directly or indirectly. */
   function losses(failed: number, error: ErrorBody): Moves['lost'] {
     const lost: { chain: number; error: ErrorBody }[] = [];
     const gone = [failed];
@@ -95,7 +95,7 @@ export function scheduleOf(chains: readonly DatasetPlan[], limit: number): Sched
     ended(chain, error) {
       running.delete(chain);
       if (!error) for (const guid of [...(waiters.get(chain)?.keys() ?? [])]) if (guid !== key) met(chain, guid);
-      // of a chain that ended well only its key is waited for by now
+      // others can now only wait for the key of a chain that is done
       return { lost: losses(chain, error ?? noKey(chains[chain])), start: start().start };
     },
     abort(error) {
@@ -112,7 +112,7 @@ export function scheduleOf(chains: readonly DatasetPlan[], limit: number): Sched
 const noKey = (chain: DatasetPlan | undefined): ErrorBody =>
   new ZpsendError(
     'KEY_MISMATCH',
-    `nothing of it arrived in this job, and so not its key. Delivery out: zfs snapshot -r ${chain?.sourceDataset}@NAME, and send ${chain?.sourceDataset} with -R`,
+    `nothing of it arrived in this job, and so not its key. Run zfs snapshot -r ${chain?.sourceDataset}@NAME, and send ${chain?.sourceDataset} with -R`,
   ).toBody();
 
 const becauseOf = (chain: DatasetPlan | undefined, failed: DatasetPlan | undefined, error: ErrorBody): ErrorBody => ({

@@ -3,7 +3,6 @@ import type { Clock } from '../../../lib/time/clock.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import type { ErrorBody } from '../../../schemas/errors.ts';
 import { isWithin } from '../../../schemas/names.ts';
-import type { SendRequest } from '../../../schemas/plan.ts';
 import { entryOf, next } from './dataset-status.ts';
 import type { KnownRows } from './known-entries.ts';
 import { lagFactsSince } from './lag.ts';
@@ -13,7 +12,7 @@ import type { StatusWriter } from './status-writer.ts';
 export interface UnplannedJob {
   readonly job: string;
   readonly instance: string;
-  readonly request: SendRequest;
+  readonly isRecursive: boolean;
   /** The dataset of the request, and its target. */
   readonly root: StatusPlace;
   /** Are its entries written though nothing was sent? */
@@ -30,17 +29,15 @@ export async function failUnplanned(
     status,
     clock,
   }: { readonly zfs: Pick<Zfs, 'list'>; readonly status: StatusWriter; readonly clock: Pick<Clock, 'date'> },
-  { job, instance, request, root, isShown }: UnplannedJob,
+  { job, instance, isRecursive, root, isShown }: UnplannedJob,
   { entries: known, isRead }: KnownRows,
   error: ErrorBody,
 ): Promise<void> {
   const isPart = ({ dataset, into }: StatusPlace): boolean =>
-    request.package !== undefined && isWithin(dataset, root.dataset) && isWithin(into, root.into);
+    isRecursive && isWithin(dataset, root.dataset) && isWithin(into, root.into);
   const keys = new Set([...(isShown || !isRead ? [statusKey(root)] : []), ...known.keys()]);
   const listed = clock.date();
-  const here = await zfs
-    .list({ dataset: root.dataset, recursive: request.package !== undefined, creation: true })
-    .catch(() => []);
+  const here = await zfs.list({ dataset: root.dataset, recursive: isRecursive, creation: true }).catch(() => []);
   const sources = new Map(here.map((entry) => [entry.name, entry]));
   for (const key of keys) {
     const place = parseStatusKey(key);

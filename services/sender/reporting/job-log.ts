@@ -1,11 +1,11 @@
 import type { DatasetPlans } from '../../../lib/plan/dataset-plan.ts';
-import { targetRoot } from '../../../lib/plan/request/target-name.ts';
+import type { JobContext } from '../../../lib/plan/request/job-context.ts';
 import type { Clearing } from '../../../schemas/conflict.ts';
 import type { ErrorBody } from '../../../schemas/errors.ts';
 import type { Inventory } from '../../../schemas/inventory.ts';
 import type { Job } from '../../../schemas/job.ts';
-import { datasetOf, isWithin } from '../../../schemas/names.ts';
-import type { Note, SendRequest, Step } from '../../../schemas/plan.ts';
+import { isWithin } from '../../../schemas/names.ts';
+import type { Note, Step } from '../../../schemas/plan.ts';
 import type { Log } from '../../host/log.ts';
 import { openWaitLog } from './wait-log.ts';
 
@@ -32,18 +32,15 @@ export type ChainLog = ReturnType<JobLog['chain']>;
  * read. The fields of each line name the step.
  * @param log with the job's own fields
  */
-export function jobLog(log: Log, request: SendRequest) {
-  const dataset = datasetOf(request.dataset);
-  const { host } = request.to;
-  const target = targetRoot(request);
-  const isPackage = request.package !== undefined;
+export function jobLog(log: Log, context: JobContext) {
+  const { sourceDataset: dataset, targetHost: host, targetDataset: target, isRecursive: isPackage } = context;
   const own = log.child({ dataset, target: `${host}:${target}` });
   let lists = { source: '', target: '' };
   let isStored = false;
   const waits = openWaitLog(own);
   return {
     /** Sets the channel for what follows. */
-    along(channel: 'direct' | 'store'): void {
+    usesChannel(channel: 'direct' | 'store'): void {
       isStored = channel === 'store';
     },
     listed(source: Inventory, at: Inventory): void {

@@ -1,13 +1,11 @@
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { type StatusPlace, statusKey } from '../../../lib/bus/subjects.ts';
 import { isRefusal } from '../../../lib/plan/refusal.ts';
-import { targetRoot } from '../../../lib/plan/request/target-name.ts';
+import type { JobContext } from '../../../lib/plan/request/job-context.ts';
 import type { Clock } from '../../../lib/time/clock.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import type { ErrorBody } from '../../../schemas/errors.ts';
 import type { Job } from '../../../schemas/job.ts';
-import { datasetOf } from '../../../schemas/names.ts';
-import type { SendRequest } from '../../../schemas/plan.ts';
 import type { Planned } from '../planning/plan-job.ts';
 import { type DatasetStatus, type DatasetStatusEvent, entryOf, next } from './dataset-status.ts';
 import { failUnplanned } from './fail-unplanned.ts';
@@ -53,13 +51,13 @@ interface Row {
 export function openJobStatus(
   deps: JobStatusDeps,
   job: string,
-  request: SendRequest,
+  context: JobContext,
   read = knownEntries,
 ): ReplicationStatus {
   const { host, instance, status, clock } = deps;
   const who = { job, instance };
-  const target = request.to.host;
-  const root: StatusPlace = { source: host, target, dataset: datasetOf(request.dataset), into: targetRoot(request) };
+  const { targetHost: target } = context;
+  const root: StatusPlace = { source: host, target, dataset: context.sourceDataset, into: context.targetDataset };
   const rows = new Map<string, Row>();
   let isShown = deps.startedBy === 'policy';
   let isOver = false;
@@ -109,7 +107,8 @@ export function openJobStatus(
   }
 
   async function failedWhole(error: ErrorBody): Promise<void> {
-    await failUnplanned(deps, { ...who, request, root, isShown }, await known.rows(), error);
+    const more = { ...who, isRecursive: context.isRecursive, root, isShown };
+    await failUnplanned(deps, more, await known.rows(), error);
   }
 
   return {

@@ -5,7 +5,7 @@ import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { datasetOf } from '../../../schemas/names.ts';
 import type { Log } from '../../host/log.ts';
-import { removeOvertaken } from '../bases/store-cursors.ts';
+import { removeOldCursors } from '../bases/store-cursors.ts';
 import { isAt } from './deliveries.ts';
 import { afterDelivery, type Place, readKnownTarget, writeKnownTarget } from './known-targets.ts';
 
@@ -74,7 +74,7 @@ export function openReceiptApplier({ zfs, log, reportSettled }: ReceiptApplierDe
       if (!shown.includes(delivery)) continue;
       const { target, start, state } = delivery;
       if (state.type === 'delivered')
-        await removeOvertaken(zfs, target, start).catch(logFailure(`old cursor bookmarks of ${target} stay`));
+        await removeOldCursors(zfs, target, start).catch(logFailure(`old cursor bookmarks of ${target} stay`));
       await reportSettled(delivery).catch(logFailure(`the status of ${start.dataset} on ${target} stays`));
     }
   }

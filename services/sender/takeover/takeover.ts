@@ -1,6 +1,8 @@
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { onEvents } from '../../../lib/bus/events/events.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
+import { jobContextsOf } from '../../../lib/plan/request/accept-request.ts';
+import type { Clock } from '../../../lib/time/clock.ts';
 import { timing } from '../../../lib/time/timing.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { type Job, jobSchema } from '../../../schemas/job.ts';
@@ -13,44 +15,44 @@ export interface TakeoverDeps {
   readonly instance: string;
   readonly bus: Bus;
   readonly log: Log;
+  readonly clock: Clock;
   readonly jobs: Pick<Jobs, 'start' | 'running' | 'yield'>;
-  /** What the instances that live know of a job and its takeover; undefined where that is not clear. */
+  /** What the running instances know of a job and its successors; undefined where one did not answer. */
   readonly ask: (job: string) => Promise<Job[] | undefined>;
   /** Ends a job of another instance. */
   readonly abort: (job: Job) => void;
 }
 
 export interface Takeover {
-  /** Nobody goes on with that job; its sender ends it, should that come back. @returns whether it was heard of */
+  /** The job is not taken over, and ends if its sender comes back. @returns whether it is known */
   abandon(job: string): boolean;
   end(): void;
 }
 
-/** Instances do not look together: whoever is first goes on, and the others hear of it. */
+/** Known aborted jobs: older ones are dropped. */
 const mostAbandoned = 1000;
-const now = (): number => performance.now();
 
 const isEnded = ({ state }: Job): boolean => state === 'done' || state === 'failed';
 
 /**
- * Goes on with what was asked of another sender of this host that has died. A job is known by its events, which hold its request;
- * run again it finishes the work (I9).
+ * Takes over the jobs of another sender of this host that has died. A job's events have its request, which finishes the work when
+ * it is run again (I9).
  */
 export function openTakeover(deps: TakeoverDeps): Takeover {
-  const { host, instance, bus, log, jobs, ask } = deps;
-  const heard = openObservedJobs(
+  const { host, instance, bus, log, jobs, ask, clock } = deps;
+  const observed = openObservedJobs(
     instance,
     timing.takeover.silenceMs + Math.random() * timing.takeover.spreadMs,
     bus.self?.machine.id,
   );
-  /** Jobs whose end was asked for while their sender was silent. */
+  /** Jobs that were aborted while their sender was silent. */
   const abandoned = new Set<string>();
-  let looking = false;
+  let isChecking = false;
 
   const stopEvents = onEvents(bus, subjects.event(host, 'job', '*'), jobSchema, ({ what, body }) => {
     if (body.host !== host) return;
     const runs = what === 'started' || what === 'progress';
-    heard.news(body, !runs, now());
+    observed.news(body, !runs, clock.now());
     if (!runs || body.instance === instance) return;
     if (!body.aborting && [body.job, rootOf(body)].some((id) => abandoned.has(id))) deps.abort(body);
     for (const own of jobs.running) {
@@ -58,64 +60,65 @@ export function openTakeover(deps: TakeoverDeps): Takeover {
     }
   });
 
-  async function look(): Promise<void> {
-    if (!bus.connected) return heard.missedEvents(now());
-    const lost = await Promise.all(heard.silent(now()).map(async (job) => ((await isKnown(job)) ? [] : [job.job])));
-    // somebody else may have begun meanwhile
-    const still = heard.silent(now()).filter(({ job }) => lost.flat().includes(job));
+  async function check(): Promise<void> {
+    if (!bus.connected) return observed.missedEvents(clock.now());
+    const lost = await Promise.all(
+      observed.silent(clock.now()).map(async (job) => ((await isKnown(job)) ? [] : [job.job])),
+    );
+    // another instance may have taken them over meanwhile
+    const still = observed.silent(clock.now()).filter(({ job }) => lost.flat().includes(job));
     for (const some of alike(still)) {
-      // their targets may be too near to each other for one request
-      if (!goOn(some) && some.length > 1) for (const one of some) goOn([one]);
+      // their targets may overlap, so that one request is not possible
+      if (!takeOver(some) && some.length > 1) for (const one of some) takeOver([one]);
     }
   }
 
-  /** Its last news may have been missed, and so may its successor. */
+  /** Its last event may have been missed, and so may its successor. */
   async function isKnown({ job }: Job): Promise<boolean> {
     const known = await ask(job);
-    for (const one of known ?? []) heard.news(one, isEnded(one), now());
+    for (const one of known ?? []) observed.news(one, isEnded(one), clock.now());
     return known?.length !== 0;
   }
 
-  function goOn(silent: readonly Job[]): boolean {
+  function takeOver(silent: readonly Job[]): boolean {
     const [first] = silent;
     if (!first) return true;
-    const [target, ...others] = silent.map(({ request }) => request.to);
-    const to = target && others.length === 0 ? target : silent.map(({ request }) => request.to);
     try {
       const origin = { takesOver: silent.map(rootOf), ...(first.from !== undefined && { from: first.from }) };
-      const ids = jobs.start({ ...inherited(first.request), to }, origin);
+      const requests = silent.map(({ request }) => inherited(request));
+      const successors = jobs.start(jobContextsOf(host, requests), origin);
       for (const [at, one] of silent.entries()) {
-        heard.news(one, true, now());
+        observed.news(one, true, clock.now());
         log.warn(
           'job.taken-over',
-          `sender ${one.instance} stopped reporting; job ${ids[at]} takes over job ${one.job}`,
+          `sender ${one.instance} stopped reporting; job ${successors[at]?.id} takes over job ${one.job}`,
         );
       }
       return true;
     } catch (thrown) {
-      // with as many jobs as it may have it comes to these later
+      // a sender with the most jobs that it may run tries again later
       log.debug('job.takeover-delayed', `cannot take over job ${first.job} yet: ${ZpsendError.from(thrown).message}`);
       return false;
     }
   }
 
-  const timer = setInterval(() => {
-    if (looking) return;
-    looking = true;
-    void look().finally(() => {
-      looking = false;
+  const stopChecks = clock.every(timing.takeover.checkMs, () => {
+    if (isChecking) return;
+    isChecking = true;
+    void check().finally(() => {
+      isChecking = false;
     });
-  }, timing.takeover.checkMs).unref();
-  const stopWatching = bus.onReconnected(() => heard.missedEvents(now()));
+  });
+  const stopWatching = bus.onReconnected(() => observed.missedEvents(clock.now()));
   return {
     abandon(job) {
-      if (!heard.abandon(job)) return false;
+      if (!observed.abandon(job)) return false;
       abandoned.add(job);
       for (const oldest of abandoned) if (abandoned.size > mostAbandoned) abandoned.delete(oldest);
       return true;
     },
     end() {
-      clearInterval(timer);
+      stopChecks();
       stopWatching();
       stopEvents();
     },

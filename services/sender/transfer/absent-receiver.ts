@@ -5,19 +5,19 @@ import { timing } from '../../../lib/time/timing.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { infoSchema } from '../../../schemas/host.ts';
 
-/** What runs on a host; undefined where nothing answers. */
+/** The services of a host; undefined where it does not answer. */
 const servicesOf = async (bus: Bus, host: string): Promise<string[] | undefined> => {
   const info = await request(bus, subjects.info(host), {}, infoSchema, timing.job.servicesMs).catch(() => undefined);
   return info?.instances.map(({ service }) => service);
 };
 
-/** The host answers, and nothing there takes streams. */
+/** Does the host answer, without a receiver? */
 export const isWithoutReceiver = async (bus: Bus, host: string): Promise<boolean> =>
   (await servicesOf(bus, host))?.includes('receiver') === false;
 
 /**
- * Nobody takes streams on `host`: what runs there instead, in words. A lost connection of our own, or any other error, stays as it is.
- * @param subject on which nobody answered
+ * An error that says which services `host` runs in place of a receiver. Any other error, or one of our own connection, is returned as it is.
+ * @param subject of the request without an answer
  */
 export async function explainAbsence(bus: Bus, host: string, subject: string, error: unknown): Promise<unknown> {
   if (!(error instanceof ZpsendError) || error.code !== 'UNREACHABLE') return error;
@@ -25,8 +25,8 @@ export async function explainAbsence(bus: Bus, host: string, subject: string, er
   if (details?.subject !== subject || error.reason === 'connection-lost') return error;
   const services = (await servicesOf(bus, host)) ?? [];
   if (services.includes('receiver')) return error;
-  const words = services.includes('sender')
+  const message = services.includes('sender')
     ? `${host} runs no receiver (it has a sender): start zpsend receiver there`
-    : `no receiver of ${host} answers: is zpsend receiver running there, and on this NATS? zpsend hosts tells who answers`;
-  return new ZpsendError('UNREACHABLE', words, details);
+    : `no receiver of ${host} answers. Check that zpsend receiver runs there, on this NATS. zpsend hosts lists the hosts that answer`;
+  return new ZpsendError('UNREACHABLE', message, details);
 }

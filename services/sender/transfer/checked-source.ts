@@ -5,16 +5,16 @@ const firstBytes = 64 * 1024;
 
 const reason = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));
 
-/** The output of a `zfs send` of which nothing goes on before its beginning has passed. One that ends before tells by its exit why. */
+/** The output of a `zfs send`, held back until its beginning has passed the check. If it ends before, its exit status says why. */
 export function checkedSource(source: ByteSource, check: HeadCheck): ByteSource {
   const own = Buffer.allocUnsafe(firstBytes);
-  /** Has passed, and its reader had no room for it yet. While there is some, what comes next is read to behind it. */
+  /** Has passed, and did not fit into the reader's memory yet. While there is some, further bytes are appended to it. */
   let rest: Buffer = Buffer.alloc(0);
   let hasEnded = false;
   let advance = (): boolean => true;
   return {
     readInto(reader) {
-      /** Whose memory was asked for last: what is read next lies there. */
+      /** Is the next read into our own memory, and not the reader's? */
       let isOwn = false;
       advance = () => {
         while (rest.length > 0) {

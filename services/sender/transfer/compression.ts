@@ -1,17 +1,17 @@
 import type { CompressionMode } from '../../../schemas/transfer.ts';
 
-/** Bytes of one transfer: of the stream, and what became of them on the wire. */
+/** Bytes of one transfer: of the stream, and of its compressed form. */
 interface Sent {
   readonly taken: number;
   readonly sent: number;
 }
 
-/** How the streams of one job go over the wire, and what that has saved. */
+/** How the streams of one job are compressed, and what that has saved. */
 export interface JobCompression {
   readonly mode: CompressionMode;
-  /** Bytes less on the wire than in the streams; undefined as long as no receiver has taken zstd. */
+  /** Bytes saved; undefined until a receiver has accepted zstd. */
   readonly saved: number | undefined;
-  /** Counts a transfer in; called when it is over, the function returned keeps what it has saved. */
+  /** Counts a transfer. @returns to be called when it is over, keeps what it has saved */
   follow(transfer: Sent): () => void;
 }
 

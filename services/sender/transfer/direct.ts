@@ -19,22 +19,22 @@ import type { Participant } from './fan-out/session.ts';
 import { startOf } from './receive-request.ts';
 import { type Resume, runnable, type Transfer, type TransferDeps, type TransferPlan } from './transfer.ts';
 
-/** Partial state that is not of this dataset is somebody else's work, and not ours to drop (I5). */
+/** Partial state of another dataset is another sender's work, and must not be discarded (I5). */
 function checkOwn(step: Step, toname: string | undefined): void {
   if (toname !== undefined && datasetOf(toname) === datasetOf(step.to.name)) return;
   throw new ZpsendError(
     'EXISTS',
-    `${step.targetDataset} holds partial state of another stream (${toname ?? 'unknown'}), which is not dropped unasked: ` +
-      `finish that, or zfs receive -A ${step.targetDataset}`,
+    `${step.targetDataset} has partial state of another stream (${toname ?? 'unknown'}), which is never discarded: ` +
+      `finish that receive, or zfs receive -A ${step.targetDataset}`,
     { dataset: step.targetDataset },
   );
 }
 
-/** A token carries the flags of its stream, and the rest of it comes with the same: raw and plain do not mix, nor large blocks where the chain has none. */
-const mixes = ({ flags = [] }: Step, { flags: begun }: TokenContents): boolean =>
-  begun.raw === flags.includes('raw') && (begun.raw || !begun.largeBlock || flags.includes('large-block'));
+/** Does the rest of a stream, which has its token's flags, fit the step? Raw and plain do not mix, nor large blocks if the chain has none. */
+const mixes = ({ flags = [] }: Step, { flags: initial }: TokenContents): boolean =>
+  initial.raw === flags.includes('raw') && (initial.raw || !initial.largeBlock || flags.includes('large-block'));
 
-/** What of a peer's token is believed: how far it came, and what the plan says too. The step names its snapshot. */
+/** A token of the peer's offset and flags, and the plan's own names and guids: the peer's are not trusted. */
 const tokenFor = ({ to, from }: Step, { object, offset, bytes, flags }: TokenContents): string =>
   encodeToken({
     ...{ toname: to.name, toguid: to.guid, object, offset, bytes, flags },
@@ -45,8 +45,8 @@ const isGone = (error: unknown): boolean =>
   error instanceof ZpsendError && ['RESUME_STALE', 'NO_SUCH_SNAPSHOT', 'NO_SUCH_DATASET'].includes(error.code);
 
 /**
- * Does the receiver's partial state continue this very step? A token of other guids, of a snapshot that is gone, or of a stream
- * that does not mix with this step's does not. What `zfs send -t` gets is a token made here.
+ * Does the receiver's partial state continue this step? A token of other guids, of a destroyed snapshot, or of a stream with
+ * other flags does not. `zfs send -t` gets a token that is made here.
  * @throws ZpsendError EXISTS when it is of another dataset
  */
 export async function resumeOf(zfs: Pick<Zfs, 'estimate'>, step: Step, given: string | undefined): Promise<Resume> {
@@ -69,17 +69,17 @@ export async function resumeOf(zfs: Pick<Zfs, 'estimate'>, step: Step, given: st
 }
 
 /**
- * Asks the receiver to start, and settles what is to be sent.
- * @param peer the target's machine, as its listing told it
- * @throws ZpsendError what the receiver refused with, or UNREACHABLE, TIMEOUT
+ * Asks the receiver to start, and settles what is sent.
+ * @param peer the target's machine, from its listing
+ * @throws ZpsendError the receiver's refusal, or UNREACHABLE, TIMEOUT
  */
 export async function askForTransfer(deps: TransferDeps, plan: TransferPlan, peer: Peer): Promise<Transfer> {
   const { zfs, host } = deps;
   const { step, transfer, targetHost } = plan;
-  // what drops partial state looks at it first, and for that nobody waits
+  // a transfer that discards partial state inspects it first; the others do not wait for that
   if (plan.discard) plan.participant?.decline();
-  if (isUnreached(deps.dataConnection, targetHost)) plan.participant?.decline();
-  const participant = plan.discard || isUnreached(deps.dataConnection, targetHost) ? undefined : plan.participant;
+  if (isUnreached(deps, targetHost)) plan.participant?.decline();
+  const participant = plan.discard || isUnreached(deps, targetHost) ? undefined : plan.participant;
   const secret = newSecret();
   const name = { source: host, target: targetHost, transfer };
   const dataSubject = subjects.data(host, targetHost, transfer);
@@ -115,10 +115,10 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan, pee
     });
     try {
       const resume = await resumeOf(zfs, step, ready.resumeToken);
-      // what our first frame drops was looked at again, since another source may have left it there since
+      // the partial state that our first frame discards is checked again, since another source may have left it
       const rest = plan.discard ? { stale: false, offset: 0 } : resume;
       const shared =
-        ready.shared === true && participant && (await hears(deps, direct, targetHost, participant))
+        ready.shared === true && participant && (await receivesShared(deps, direct, targetHost, participant))
           ? participant
           : undefined;
       if (!shared) participant?.decline();
@@ -134,7 +134,7 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan, pee
       throw error;
     }
   } catch (error) {
-    // before the others begin: it may listen, and its answer be lost
+    // before the others begin: the receiver may listen, though its answer was lost
     if (participant) {
       const to = { subject: dataSubject, tagger: taggerOfRequest(name, secret) };
       abortUnheard(deps.dataConnection, to, ZpsendError.from(error).toBody());
@@ -144,33 +144,32 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan, pee
   }
 }
 
-/** Targets that did not hear a shared subject, of each connection: when they were last asked, in monotonic milliseconds. */
+/** Targets that do not receive a shared subject, for each connection: when they were last probed, in monotonic ms. */
 const unreached = new WeakMap<DataConnection, Map<string, number>>();
 
-const isUnreached = (dataConnection: DataConnection, target: string): boolean =>
-  performance.now() - (unreached.get(dataConnection)?.get(target) ?? Number.NEGATIVE_INFINITY) <
-  timing.direct.unsharedMs;
+const isUnreached = ({ dataConnection, clock }: TransferDeps, target: string): boolean =>
+  clock.now() - (unreached.get(dataConnection)?.get(target) ?? Number.NEGATIVE_INFINITY) < timing.direct.unsharedMs;
 
-/** Does the target hear what is shared? The NATS server may not let it, or bring it nothing, and then it reads alone. */
-async function hears(
-  { dataConnection, host, log }: TransferDeps,
+/** Does the target receive the shared subject? If the NATS server does not deliver it, the job reads alone. */
+async function receivesShared(
+  { dataConnection, host, log, clock }: TransferDeps,
   direct: DirectSender,
   target: string,
   { id }: Pick<Participant, 'id'>,
 ): Promise<boolean> {
   const reach = await direct.reaches(subjects.shared(host, id));
   if (reach === 'unreached') {
-    unreached.set(dataConnection, new Map(unreached.get(dataConnection)).set(target, performance.now()));
+    unreached.set(dataConnection, new Map(unreached.get(dataConnection)).set(target, clock.now()));
     log.info(
       'fan-out.not-heard',
-      `${target} does not hear what ${host} sends to several, so it has a read of its own (zpsend deploy permissions ${target} --from ${host})`,
+      `${target} does not receive the shared subject of ${host}, so its streams are read separately (zpsend deploy permissions ${target} --from ${host})`,
       { target },
     );
   }
   return reach === 'heard';
 }
 
-/** A receiver that does not know what is offered takes it for a bad request; whatever else is bad, it says again. */
+/** A receiver that does not know an offered option refuses the request as bad. Without options it reports any other fault again. */
 const offered = (start: (more?: object) => Promise<ReceiveReady>, extras: object): Promise<ReceiveReady> =>
   start(extras).catch((error) => {
     if (error instanceof ZpsendError && error.code === 'BAD_REQUEST') return start();

@@ -5,8 +5,8 @@ import { datasetOf } from '../../../schemas/names.ts';
 import type { Step } from '../../../schemas/plan.ts';
 
 /**
- * `zfs send` reads the key that a raw stream brings as it begins, which may be long after it was planned, so what wraps it is
- * looked at right before.
+ * `zfs send` reads the key of a raw stream as it begins, which may be long after the plan, so the key's wrapping is checked
+ * directly before.
  * @throws ZpsendError KEY_MISMATCH, to be planned again
  */
 export async function checkKeyUnchanged(
@@ -16,10 +16,10 @@ export async function checkKeyUnchanged(
   if (!wrapping) return;
   const dataset = datasetOf(to.name);
   const [seen] = await zfs.inspect([dataset]);
-  // what is gone zfs send tells of
+  // zfs send reports a missing dataset
   if (!seen) return;
   const sameness = compareWrappings(seen.wrapping, wrapping);
-  // of a key without a salt only the format tells
+  // a key without a salt is compared by its format only
   if (sameness === 'same' || (sameness === 'unknown' && wrapping.salt === undefined)) return;
   throw new ZpsendError('KEY_MISMATCH', `${dataset} had a change-key since ${to.name} was planned`, { dataset });
 }

@@ -10,7 +10,7 @@ export interface StartOrder {
   readonly properties?: PropertyWishes | undefined;
 }
 
-/** What a receiver is told of a step itself. */
+/** What a receiver needs to know of a step itself. */
 export const stepStart = (step: Step): Omit<StoredStart, keyof StartOrder> => ({
   dataset: step.targetDataset,
   to: { name: step.to.name, guid: step.to.guid },
@@ -26,7 +26,7 @@ export const stepStart = (step: Step): Omit<StoredStart, keyof StartOrder> => ({
   ...(step.volume && { volume: true }),
 });
 
-/** What a receiver is told of a step, by whatever channel it comes. */
+/** What a receiver needs to know of a step, on either channel. */
 export const startOf = ({ transfer, job, source, properties }: StartOrder, step: Step): StoredStart => ({
   transfer,
   job,

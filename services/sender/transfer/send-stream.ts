@@ -15,38 +15,38 @@ export interface ReadDeps {
   readonly dataConnection: DataConnection;
 }
 
-/** What is read, and who receives it. */
+/** The stream that is read, and its receivers. */
 export interface ReadOrder {
   readonly stream: StreamRequest | { readonly token: string };
-  /** What it has to begin with. */
+  /** The expected beginning of the stream. */
   readonly expected: ExpectedStream;
-  /** Where it is published. */
+  /** The subject on which it is published. */
   readonly subject: string;
   readonly receivers: readonly ChannelSender[];
-  /** How it is compressed; all receivers have to take that. */
+  /** How it is compressed; all receivers have accepted that. */
   readonly compression: CompressionMode;
 }
 
-/** What was planned is not there any more under that name. */
-const another = (stream: ReadOrder['stream'], difference: string): ZpsendError =>
+/** The planned snapshot no longer has that name. */
+const anotherStream = (stream: ReadOrder['stream'], difference: string): ZpsendError =>
   new ZpsendError(
     'NO_SUCH_SNAPSHOT',
-    `zfs send ${'token' in stream ? '-t' : stream.to} makes another stream than was planned, of which nothing was sent: ${difference}`,
+    `zfs send ${'token' in stream ? '-t' : stream.to} makes another stream than planned, and nothing of it was sent: ${difference}`,
   );
 
 /** One run of `zfs send`, for one receiver or for several. */
 export interface Read {
-  /** Bytes of the stream so far, before they were compressed; undefined where they go as they are. */
+  /** Bytes of the stream so far, before compression; undefined where it is not compressed. */
   readonly taken: number | undefined;
-  /** All of the stream was sent, whatever is heard of it after that. */
+  /** The whole stream was sent, whether or not the target has confirmed it. */
   readonly isWhole: boolean;
-  /** Resolves when all of it was sent and "end" said. @throws ZpsendError why there is no end */
+  /** Resolves when the stream and its "end" were sent. @throws ZpsendError why there is no end */
   readonly broadcasted: Promise<void>;
   /** Ends `zfs send` if it still runs, and resolves when it has. */
   stop(): Promise<void>;
 }
 
-/** Sends the whole of a `zfs send`, nothing of it before its first record is the expected one, and "end" only after it exited 0 (I7). */
+/** Sends the output of a `zfs send`: nothing before its first record is the expected one, and "end" only after it exited 0 (I7). */
 export function startRead({ zfs, dataConnection }: ReadDeps, order: ReadOrder): Read {
   const { subject, receivers } = order;
   const child = zfs.send(order.stream);
@@ -68,9 +68,9 @@ export function startRead({ zfs, dataConnection }: ReadDeps, order: ReadOrder): 
   async function run(): Promise<void> {
     try {
       await Promise.all([broadcastAll(), child.done]);
-      if (!check.isPassed) throw new ZpsendError('STREAM_BROKEN', 'zfs send ended well, and made no stream');
+      if (!check.isPassed) throw new ZpsendError('STREAM_BROKEN', 'zfs send exited 0 without a stream');
     } catch (thrown) {
-      const error = check.difference === undefined ? thrown : another(order.stream, check.difference);
+      const error = check.difference === undefined ? thrown : anotherStream(order.stream, check.difference);
       for (const receiver of receivers) receiver.abort(ZpsendError.from(error).toBody());
       child.kill('SIGTERM');
       encoded?.stream.destroy();
@@ -80,7 +80,7 @@ export function startRead({ zfs, dataConnection }: ReadDeps, order: ReadOrder): 
   }
 
   const broadcasted = run();
-  // whoever waits for it may have left
+  // nothing may await it any more
   broadcasted.catch(() => {});
   return {
     get taken() {

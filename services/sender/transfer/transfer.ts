@@ -3,6 +3,7 @@ import type { RateLimit } from '../../../lib/bus/channel/rate-limit.ts';
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import type { DataConnection } from '../../../lib/bus/data-connection/connection.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
+import type { Clock } from '../../../lib/time/clock.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import type { Step } from '../../../schemas/plan.ts';
@@ -21,14 +22,15 @@ export interface TransferDeps {
   readonly bus: Bus;
   readonly dataConnection: DataConnection;
   readonly log: Log;
+  readonly clock: Clock;
   readonly silenceMs: number;
-  /** How long failures in a row are borne, and a target that takes nothing, in milliseconds. */
+  /** How long a job bears consecutive failures, and a target that accepts no data, in ms. */
   readonly patienceMs: number;
-  /** How fast the job may send. */
+  /** The job's limit in bytes per second. */
   readonly rateLimit?: RateLimit | undefined;
-  /** How the job's streams go over the wire; as they are without. */
+  /** How the job's streams are compressed; absent, not at all. */
   readonly compression?: JobCompression | undefined;
-  /** What the job wants of the properties on the target. */
+  /** The job's wishes for properties on the target. */
   readonly properties?: PropertyWishes | undefined;
 }
 
@@ -38,18 +40,18 @@ export interface TransferPlan {
   readonly targetHost: string;
   readonly step: Step;
   readonly discard: boolean;
-  /** Its place in a read that others share; a transfer that continues partial state goes alone. */
+  /** Its part in a shared read; a transfer that continues partial state reads alone. */
   readonly participant?: Participant | undefined;
 }
 
 /** One transfer of one step: asked for, then run once. */
 export interface Transfer {
-  /** Bytes of the stream sent, and those on the wire that the target has taken. */
+  /** Bytes of the stream sent, and compressed bytes that the target has consumed. */
   readonly sent: number;
   readonly consumed: number;
-  /** What it waits for meanwhile, if that is not the receiver. */
+  /** The error that it waits for, if it waits for something other than the receiver. */
   readonly waiting: ErrorBody | undefined;
-  /** All of the stream was sent: the target may have the snapshot, whatever is heard of it. */
+  /** The whole stream was sent: the target may have the snapshot, though it has not confirmed it. */
   readonly isWhole: boolean;
   /** The receiver has partial state that is not of this step. */
   readonly stalePartial: boolean;
@@ -64,7 +66,7 @@ export interface Transfer {
 /** The partial state that a transfer continues, if any. */
 export interface Resume {
   token?: string;
-  /** There is some, and it is not of this step. */
+  /** The target has partial state that is not of this step. */
   stale: boolean;
   offset: number;
 }
@@ -79,7 +81,7 @@ export interface Settled {
   readonly mode: CompressionMode;
 }
 
-const tooLate = new ZpsendError('STREAM_BROKEN', 'it was ready only when those that read along had begun');
+const tooLate = new ZpsendError('STREAM_BROKEN', 'its receiver was ready only after the shared read had begun');
 
 /** A transfer that is settled, to be run once. */
 export function runnable(
@@ -103,25 +105,25 @@ export function runnable(
   const alone = (): Read =>
     startRead(deps, {
       stream: resume.token === undefined ? streamOf(step) : { token: resume.token },
-      // which flags a stream was begun with its token tells, and those that matter were compared with the plan
+      // the token has the stream's flags, and the relevant ones were compared with the plan
       expected: resume.token === undefined ? expectedOf(step) : { ...expectedOf(step), flags: undefined },
       subject: subjects.data(deps.host, targetHost, transfer),
       receivers: [channel],
       compression: mode,
     });
 
-  /** Whoever fails while the others are waited for waits no longer. */
+  /** A receiver that fails while it waits for the others stops waiting. */
   async function shared(participant: Participant): Promise<Read> {
     const joining = participant.join({ receiver: channel, compression: mode });
-    const came = await Promise.race([joining, channel.final]);
-    if (came && 'broadcasted' in came) return came;
+    const result = await Promise.race([joining, channel.final]);
+    if (result && 'broadcasted' in result) return result;
     void joining.then((late) => late && participant.leave());
-    const error = came?.type === 'failed' ? ZpsendError.fromBody(came.error) : tooLate;
+    const error = result?.type === 'failed' ? ZpsendError.fromBody(result.error) : tooLate;
     channel.abort(error.toBody());
     throw error;
   }
 
-  /** For what does not begin nobody waits. */
+  /** If it cannot begin, the others do not wait for it. */
   async function begin(): Promise<Read> {
     try {
       await checkKeyUnchanged(deps.zfs, step);
@@ -140,7 +142,7 @@ export function runnable(
     try {
       read = await begin();
       if (read.taken !== undefined) unfollow = deps.compression?.follow(progress);
-      // whatever the receiver says is the last word, also while the stream is still being broadcast
+      // the receiver's final message counts, also while the stream is still being broadcast
       const final = await Promise.race([channel.final, read.broadcasted.then(() => channel.final)]);
       if (final.type === 'failed') throw ZpsendError.fromBody(cancelled ?? final.error);
       if (final.guid !== step.to.guid) {

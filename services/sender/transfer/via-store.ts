@@ -18,7 +18,7 @@ export interface StoreOrder {
   readonly patienceMs: number;
 }
 
-/** Settles a transfer into the store: nobody is asked, since the target need not be there. */
+/** Prepares a transfer into the store. The target is not asked, since it may be offline. */
 export async function askStore(
   { bucket, room, clearing, log, patienceMs }: StoreOrder,
   deps: TransferDeps,
@@ -52,18 +52,18 @@ export async function askStore(
   });
 }
 
-/** Its turn comes, so it is neither a failure nor tried against patience. */
+/** Its turn comes, so this counts neither as a failure nor against patience. */
 const queued = (source: string): ZpsendError =>
   new ZpsendError('BUSY', `the store of ${source} is full, and another stream waits for room in it`, {
     reason: 'queued',
   });
 
-/** What the listing tells may be off by a factor, so ZFS itself is asked where it comes near. */
+/** A listed size may be wrong by a factor, so ZFS estimates a stream of this share of the bound. */
 const near = 1 / 4;
 
-/** @throws ZpsendError NO_SPACE for a stream that would not fit though the store were empty, before any of it is read */
+/** @throws ZpsendError NO_SPACE for a stream that would not fit into an empty store, before any of it is read */
 async function checkSize(deps: TransferDeps, { step, targetHost }: TransferPlan, source: string, bound: number) {
-  // how much smaller it gets is not known before
+  // the compressed size is not known before
   if ((deps.compression?.mode ?? 'none') !== 'none' || (step.size ?? 0) < bound * near) return;
   const size = await deps.zfs.estimate(streamOf(step)).catch(() => undefined);
   if (size !== undefined && !fitsInto(bound, size)) throw tooLarge(`${step.to.name} for ${targetHost}`, source, bound);

@@ -18,6 +18,7 @@ import { jobLog } from '../../../services/sender/reporting/job-log.ts';
 import { rejection, useBus } from '../../support/bus.ts';
 import { mentions } from '../../support/mentions.ts';
 import { useNatsAccounts } from '../../support/nats-account.ts';
+import { contextOf } from '../../support/planning.ts';
 import { makeSimHost } from '../../support/sim-host.ts';
 
 // an unhandled rejection fails the run of any test here
@@ -75,7 +76,7 @@ test('a chain whose end cannot be reported ends alone', async () => {
   const deps = await useHost('smos-01');
   const reported = Promise.withResolvers<void>();
   const chain = startChain(
-    { ...deps, ask: () => Promise.reject(new Error('nothing to ask for')), patienceMs: 1000 },
+    { ...deps, clock: systemClock, ask: () => Promise.reject(new Error('nothing to ask for')), patienceMs: 1000 },
     {
       job: 'jobjobjob1',
       targetHost: 'smos-00',
@@ -85,12 +86,12 @@ test('a chain whose end cannot be reported ends alone', async () => {
       tag: 'zpsend:jobjobjob1',
       transferId: () => 'jobjobjob1t1',
       ours: () => true,
-      say: jobLog(log, { dataset: 'zones/test', to: { host: 'smos-00' } }).chain({
+      chainLog: jobLog(log, contextOf({ dataset: 'zones/test', to: { host: 'smos-00' } })).chain({
         sourceDataset: 'zones/test',
         targetDataset: 'zones/test',
       }),
       cursor: noCursors.chain(),
-      told() {
+      report() {
         reported.resolve();
         throw new ZpsendError('INTERNAL', 'cannot be reported');
       },

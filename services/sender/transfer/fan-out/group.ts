@@ -1,64 +1,64 @@
+import type { Clock } from '../../../../lib/time/clock.ts';
 import { datasetOf } from '../../../../schemas/names.ts';
 import type { Step } from '../../../../schemas/plan.ts';
 import type { ReadDeps } from '../send-stream.ts';
-import { away, coming, keyOf } from './member-state.ts';
-import { openRateLimit, type Pace } from './pace.ts';
-import { openPlaces, type Places } from './places.ts';
+import { away, coming, keyOf, type MemberStates, openMemberStates } from './member-state.ts';
 import { type FanOutSession, openSession, type Participant } from './session.ts';
+import { openStepTimes, type StepTimes } from './step-times.ts';
 
-/** One job of a fan, which shares its reads with the others. */
-export interface FanMember {
-  /** The datasets of which it has something to send; until it says so, any. */
+/** One job of a fan-out, which shares its reads with the others. */
+export interface FanOutMember {
+  /** The datasets of which it has something to send; until it reports them, any. */
   planned(datasets: readonly string[]): void;
   /**
-   * Waits for the others that need the same step next. Undefined when there are none: the step is this job's alone.
-   * Whoever waits too long for a late one goes without it.
+   * Waits for the others that need the same step next, but not too long for a late one.
+   * @returns undefined where there are none: the step is this job's alone
    */
-  meet(step: Step): Promise<Participant | undefined>;
-  /** It is about to transfer a step that it shares with nobody. */
-  alone(step: Step): void;
-  /** It is done with its step of a dataset, well and with another to come, or not. */
+  gather(step: Step): Promise<Participant | undefined>;
+  /** It is about to transfer a step that it does not share. */
+  sendsAlone(step: Step): void;
+  /** It is done with its step of a dataset. @param goesOn well, and another step follows */
   left(dataset: string, goesOn: boolean): void;
   /** The job has ended. */
-  gone(): void;
+  ended(): void;
 }
 
-export interface FanOrder extends ReadDeps {
+export interface FanOutOrder extends ReadDeps {
   readonly host: string;
-  /** What its shared subjects are named after; a job's id. */
+  /** Its shared subjects have this in their names; a job's id. */
   readonly id: string;
-  /** Jobs. */
+  /** Number of jobs. */
   readonly size: number;
-  /** How long those who are ready wait for a late one, in milliseconds; at the first step longer where planning took long. */
+  /** How long ready jobs wait for a late one, in ms; at the first step longer where planning took long. */
   readonly gatherMs: number;
-  /** How long a receiver may take to answer before the read begins without it, in milliseconds. */
+  /** How long a receiver may take to answer before the read begins without it, in ms. */
   readonly answerMs: number;
-  /** Monotonic milliseconds. */
-  readonly now?: () => number;
+  readonly clock: Pick<Clock, 'now' | 'after'>;
 }
 
+/** Jobs that are ready for the same step. */
 interface Gathering {
   readonly step: Step;
   readonly waiting: Map<number, (participant: Participant | undefined) => void>;
-  readonly late: NodeJS.Timeout;
+  readonly cancelLate: () => void;
 }
 
 /** Jobs that send the same dataset to different targets: what several of them need at once is read once. */
-export function openFanOutGroup(order: FanOrder): FanMember[] {
+export function openFanOutGroup(order: FanOutOrder): FanOutMember[] {
   const gatherings = new Map<string, Gathering>();
-  const places = openPlaces(order.size);
-  const pace = openRateLimit(order.gatherMs, order.now ?? (() => performance.now()));
+  const states = openMemberStates(order.size);
+  const times = openStepTimes(order.gatherMs, order.clock);
   let sessions = 0;
 
-  /** Begins every gathering that waits for nobody any more. */
-  function look(): void {
-    for (const [key, { step }] of gatherings) if (!places.someAwaited(step)) begin(key);
+  /** Begins each gathering that waits for no other job. */
+  function beginReady(): void {
+    for (const [key, { step }] of gatherings) if (!states.someAwaited(step)) begin(key);
   }
 
   function giveUp(key: string): void {
     const step = gatherings.get(key)?.step;
     if (!step) return;
-    places.giveUp(step);
+    states.giveUp(step);
     begin(key);
   }
 
@@ -66,32 +66,32 @@ export function openFanOutGroup(order: FanOrder): FanMember[] {
     const gathering = gatherings.get(key);
     if (!gathering) return;
     gatherings.delete(key);
-    clearTimeout(gathering.late);
+    gathering.cancelLate();
     const { step, waiting } = gathering;
     const dataset = datasetOf(step.to.name);
-    pace.began(dataset);
+    times.began(dataset);
     const session: FanOutSession | undefined =
       waiting.size > 1
         ? openSession({ ...order, id: `${order.id}f${++sessions}`, size: waiting.size }, step)
         : undefined;
     for (const [member, resolve] of waiting) {
-      places.move(member, dataset, { is: 'sending', to: step.to.guid });
+      states.set(member, dataset, { phase: 'sending', to: step.to.guid });
       resolve(session?.participant());
     }
   }
 
-  /** Leaves where it waits, if it does. */
+  /** Leaves its gathering, if it is in one. */
   function leave(member: number, dataset: string): void {
-    const place = places.of(member, dataset);
-    const gathering = place.is === 'waiting' ? gatherings.get(place.key) : undefined;
+    const state = states.of(member, dataset);
+    const gathering = state.phase === 'waiting' ? gatherings.get(state.key) : undefined;
     gathering?.waiting.get(member)?.(undefined);
     gathering?.waiting.delete(member);
-    if (place.is !== 'waiting' || gathering?.waiting.size !== 0) return;
-    clearTimeout(gathering.late);
-    gatherings.delete(place.key);
+    if (state.phase !== 'waiting' || gathering?.waiting.size !== 0) return;
+    gathering.cancelLate();
+    gatherings.delete(state.key);
   }
 
-  function meet(member: number, step: Step): Promise<Participant | undefined> {
+  function gather(member: number, step: Step): Promise<Participant | undefined> {
     const { promise, resolve } = Promise.withResolvers<Participant | undefined>();
     const key = keyOf(step);
     const dataset = datasetOf(step.to.name);
@@ -99,49 +99,50 @@ export function openFanOutGroup(order: FanOrder): FanMember[] {
     const gathering = gatherings.get(key) ?? {
       step,
       waiting: new Map(),
-      late: setTimeout(() => giveUp(key), pace.patienceFor(dataset)),
+      cancelLate: order.clock.after(times.gatherMsFor(dataset), () => giveUp(key)),
     };
     gatherings.set(key, gathering);
     gathering.waiting.set(member, resolve);
-    places.move(member, dataset, { is: 'waiting', key, to: step.to.guid });
-    look();
+    states.set(member, dataset, { phase: 'waiting', key, to: step.to.guid });
+    beginReady();
     return promise;
   }
 
-  return Array.from({ length: order.size }, (_, member) => memberOf(member, { places, pace, look, leave, meet }));
+  const group = { states, times, beginReady, leave, gather };
+  return Array.from({ length: order.size }, (_, member) => memberOf(member, group));
 }
 
 interface FanOutGroup {
-  readonly places: Places;
-  readonly pace: Pace;
-  look(): void;
+  readonly states: MemberStates;
+  readonly times: StepTimes;
+  beginReady(): void;
   leave(member: number, dataset: string): void;
-  meet(member: number, step: Step): Promise<Participant | undefined>;
+  gather(member: number, step: Step): Promise<Participant | undefined>;
 }
 
-function memberOf(member: number, { places, pace, look, leave, meet }: FanOutGroup): FanMember {
+function memberOf(member: number, { states, times, beginReady, leave, gather }: FanOutGroup): FanOutMember {
   return {
     planned(datasets) {
-      places.planned(member, datasets);
-      look();
+      states.planned(member, datasets);
+      beginReady();
     },
-    meet: (step) => meet(member, step),
-    alone({ to }) {
+    gather: (step) => gather(member, step),
+    sendsAlone({ to }) {
       const dataset = datasetOf(to.name);
       leave(member, dataset);
-      places.move(member, dataset, { is: 'sending', to: to.guid });
-      look();
+      states.set(member, dataset, { phase: 'sending', to: to.guid });
+      beginReady();
     },
     left(dataset, goesOn) {
-      if (goesOn) pace.ended(dataset);
+      if (goesOn) times.ended(dataset);
       leave(member, dataset);
-      places.move(member, dataset, goesOn ? coming : away);
-      look();
+      states.set(member, dataset, goesOn ? coming : away);
+      beginReady();
     },
-    gone() {
-      for (const dataset of places.datasetsOf(member)) leave(member, dataset);
-      places.gone(member);
-      look();
+    ended() {
+      for (const dataset of states.datasetsOf(member)) leave(member, dataset);
+      states.ended(member);
+      beginReady();
     },
   };
 }

@@ -1,24 +1,25 @@
 import type { ChannelSender } from '../../../../lib/bus/channel/channel.ts';
 import { subjects } from '../../../../lib/bus/subjects.ts';
+import type { Clock } from '../../../../lib/time/clock.ts';
 import type { Step } from '../../../../schemas/plan.ts';
 import type { CompressionMode } from '../../../../schemas/transfer.ts';
 import { type Read, type ReadDeps, startRead } from '../send-stream.ts';
 import { expectedOf, streamOf } from '../stream-request.ts';
 
-/** A receiver that is ready for a shared read, and what its job wants of it. */
-interface Guest {
+/** A receiver that is ready for a shared read. */
+interface ReadyReceiver {
   readonly receiver: ChannelSender;
-  /** How it takes the stream over the wire. */
+  /** How it accepts the stream. */
   readonly compression: CompressionMode;
 }
 
-/** One job's place in a shared read. It is answered exactly once, with join or decline, and left after join. */
+/** One job in a shared read. It joins or declines exactly once, and leaves after it has joined. */
 export interface Participant {
-  /** Names the subject that all who sit here receive from. */
+  /** Names the subject that all participants receive from. */
   readonly id: string;
-  /** Resolves when all others have answered and the read has begun; undefined when there is none for this one. */
-  join(guest: Guest): Promise<Read | undefined>;
-  /** Goes on without the others. */
+  /** Resolves when all others have answered and the read has begun; undefined when there is none for this job. */
+  join(ready: ReadyReceiver): Promise<Read | undefined>;
+  /** Continues without the others. */
   decline(): void;
   /** Is done with the read; the last to leave ends it. */
   leave(): Promise<void>;
@@ -30,20 +31,21 @@ export interface FanOutSession {
 }
 
 export interface SessionOrder extends ReadDeps {
+  readonly clock: Pick<Clock, 'now' | 'after'>;
   readonly host: string;
   readonly id: string;
   readonly size: number;
   readonly answerMs: number;
 }
 
-/** Reads a step once for all who join in time. */
+/** Reads a step once for all jobs that join in time. */
 export function openSession(order: SessionOrder, step: Step): FanOutSession {
-  const guests = new Map<Guest, (read: Read | undefined) => void>();
+  const ready = new Map<ReadyReceiver, (read: Read | undefined) => void>();
   let unanswered = order.size;
-  let begun = false;
+  let hasBegun = false;
   let read: Read | undefined;
   let present = 0;
-  const late = setTimeout(begin, order.answerMs);
+  const cancelLate = order.clock.after(order.answerMs, begin);
 
   function answered(): void {
     unanswered -= 1;
@@ -51,20 +53,20 @@ export function openSession(order: SessionOrder, step: Step): FanOutSession {
   }
 
   function begin(): void {
-    if (begun) return;
-    begun = true;
-    clearTimeout(late);
-    const joined = [...guests.keys()].filter(({ receiver }) => !receiver.over);
+    if (hasBegun) return;
+    hasBegun = true;
+    cancelLate();
+    const joined = [...ready.keys()].filter(({ receiver }) => !receiver.over);
     present = joined.length;
     if (present > 0) read = startFor(joined);
-    for (const [guest, resolve] of guests) resolve(joined.includes(guest) ? read : undefined);
+    for (const [one, resolve] of ready) resolve(joined.includes(one) ? read : undefined);
   }
 
-  /** Undefined when it cannot even begin: they all try again. */
-  function startFor(joined: readonly Guest[]): Read | undefined {
+  /** Undefined where it cannot begin: all of them try again. */
+  function startFor(joined: readonly ReadyReceiver[]): Read | undefined {
     const subject = subjects.shared(order.host, order.id);
     for (const { receiver } of joined) receiver.share(subject);
-    // what several are to fetch later is stored once
+    // a stream that several targets fetch later is stored once
     const [first, ...others] = joined.flatMap(({ receiver }) => receiver.keeping ?? []);
     if (first) for (const other of others) other.leaveTo(first);
     try {
@@ -73,7 +75,7 @@ export function openSession(order: SessionOrder, step: Step): FanOutSession {
         expected: expectedOf(step),
         subject,
         receivers: joined.map(({ receiver }) => receiver),
-        // whoever takes it compressed takes it as it is too
+        // a receiver that accepts it compressed accepts it plain too
         compression: joined.every(({ compression }) => compression !== 'none')
           ? (joined[0]?.compression ?? 'none')
           : 'none',
@@ -91,10 +93,10 @@ export function openSession(order: SessionOrder, step: Step): FanOutSession {
     };
     return {
       id: order.id,
-      join(guest) {
-        if (begun) return Promise.resolve(undefined);
+      join(one) {
+        if (hasBegun) return Promise.resolve(undefined);
         const { promise, resolve } = Promise.withResolvers<Read | undefined>();
-        guests.set(guest, resolve);
+        ready.set(one, resolve);
         answer();
         return promise;
       },

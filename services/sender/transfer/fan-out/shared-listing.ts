@@ -1,6 +1,6 @@
 import type { Zfs } from '../../../../lib/zfs/zfs.ts';
 
-/** What several ask at the same time is asked once, and all get that answer. */
+/** Equal calls at the same time are one call, with one result. */
 function together<T>(): (key: string, ask: () => Promise<T>) => Promise<T> {
   const running = new Map<string, Promise<T>>();
   return (key, ask) => {
@@ -11,9 +11,8 @@ function together<T>(): (key: string, ask: () => Promise<T>) => Promise<T> {
 }
 
 /**
- * ZFS for each job of a fan. They begin together with the same question, what the source has, and then how large a step is: a list
- * of many thousand snapshots is made once, not by one process for each target. Only a job's first list may be another's: what is
- * listed later has to show what the job itself did, or was surprised by.
+ * ZFS for each job of a fan-out. They begin together with the same listing of the source and the same estimates, which are made
+ * once and not for each target. Only a job's first listing may be shared: a later one has to show what has changed since.
  */
 export function shareListing(zfs: Zfs): () => Zfs {
   const lists = together<Awaited<ReturnType<Zfs['list']>>>();

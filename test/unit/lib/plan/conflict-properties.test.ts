@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { plan } from '../../../../lib/plan/plan.ts';
 import { isWithin } from '../../../../schemas/names.ts';
 import type { Plan, SendRequest } from '../../../../schemas/plan.ts';
 import { anyMove, type Move, play } from '../../../support/histories.ts';
+import { plan } from '../../../support/planning.ts';
 import { PoolModel } from '../../../support/pool-model.ts';
 
 /** `tank/r` is sent to `dozer/b/r`; then both sides change independently. */

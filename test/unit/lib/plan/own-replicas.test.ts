@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ownReplicas } from '../../../../lib/plan/own-replicas.ts';
-import { plan } from '../../../../lib/plan/plan.ts';
 import type { DatasetEntry } from '../../../../schemas/inventory.ts';
 import { isWithin } from '../../../../schemas/names.ts';
 import { mentions } from '../../../support/mentions.ts';
+import { plan } from '../../../support/planning.ts';
 
 let txg = 0;
 const dataset = (name: string, guid: string, guids: string[] = [], stream?: string): DatasetEntry => ({

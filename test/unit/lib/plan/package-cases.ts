@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
-import { plan } from '../../../../lib/plan/plan.ts';
 import { type Plan, planSchema, type SendRequest } from '../../../../schemas/plan.ts';
+import { plan } from '../../../support/planning.ts';
 import { PoolModel } from '../../../support/pool-model.ts';
 
 /** The tree of "Types of ZFS Snapshot Streams", made in the order in which the document lists it. */

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { plan } from '../../../../lib/plan/plan.ts';
 import type { DatasetEntry } from '../../../../schemas/inventory.ts';
 import type { Plan, SendRequest } from '../../../../schemas/plan.ts';
 import { mentions } from '../../../support/mentions.ts';
+import { plan } from '../../../support/planning.ts';
 import { dataset, inventory, request, short } from './plan-history.ts';
 
 const open = { encryption: 'aes-256-gcm', keystatus: 'available' } as const;

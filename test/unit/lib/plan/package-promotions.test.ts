@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { plan } from '../../../../lib/plan/plan.ts';
 import type { DatasetEntry } from '../../../../schemas/inventory.ts';
 import type { Plan, SendRequest } from '../../../../schemas/plan.ts';
+import { plan } from '../../../support/planning.ts';
 import { dataset, inventory, request } from './plan-history.ts';
 
 /** `t/b@n <- t/b@s of p/a@s`: what is sent, its base, and what the target makes a clone of; a refusal is its code. */

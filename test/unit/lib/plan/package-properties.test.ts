@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { plan } from '../../../../lib/plan/plan.ts';
 import { isWithin } from '../../../../schemas/names.ts';
 import type { Plan, SendRequest } from '../../../../schemas/plan.ts';
 import { anyMove, type Move, play } from '../../../support/histories.ts';
+import { plan } from '../../../support/planning.ts';
 import { PoolModel } from '../../../support/pool-model.ts';
 
 /** What a case is made of: histories and requests. `tank/r` is the package, `tank/o` is outside it. */

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { plan } from '../../../../lib/plan/plan.ts';
 import { clearingSchema, maxDestroys } from '../../../../schemas/conflict.ts';
 import type { DatasetEntry, Inventory } from '../../../../schemas/inventory.ts';
 import { planSchema, type SendRequest } from '../../../../schemas/plan.ts';
 import { mentions } from '../../../support/mentions.ts';
+import { plan } from '../../../support/planning.ts';
 import { dataset, inventory, request, short } from './plan-history.ts';
 
 const name = 'zones/test';

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { plan } from '../../../../lib/plan/plan.ts';
 import { inventoryFileSchema } from '../../../../schemas/inventory.ts';
 import { planSchema } from '../../../../schemas/plan.ts';
 import { mentions } from '../../../support/mentions.ts';
+import { plan } from '../../../support/planning.ts';
 import { dataset, inventory, request, short } from './plan-history.ts';
 
 const planned = (what: Parameters<typeof request>, source: string, target: string | undefined) =>

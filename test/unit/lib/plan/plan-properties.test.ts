@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { plan } from '../../../../lib/plan/plan.ts';
 import type { SendRequest } from '../../../../schemas/plan.ts';
+import { plan } from '../../../support/planning.ts';
 import {
   type Happening,
   happen,

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { plan } from '../../../../lib/plan/plan.ts';
 import type { Code, ErrorDetails } from '../../../../schemas/errors.ts';
 import { planSchema, type SendRequest } from '../../../../schemas/plan.ts';
 import { mentions } from '../../../support/mentions.ts';
+import { plan } from '../../../support/planning.ts';
 import { dataset, inventory, request, short } from './plan-history.ts';
 
 const refusal = (source: string, target: string, what = request('zones/test')) => {

@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { plan } from '../../../../lib/plan/plan.ts';
 import {
   afterResolutions,
   emptyInventory,
@@ -10,6 +9,7 @@ import {
 import type { SendRequest, Step } from '../../../../schemas/plan.ts';
 import { type StoredStart, storedStartSchema } from '../../../../schemas/stored.ts';
 import { startOf } from '../../../../services/sender/transfer/receive-request.ts';
+import { plan } from '../../../support/planning.ts';
 import { PoolModel } from '../../../support/pool-model.ts';
 
 const order = { transfer: 'transfer1', job: 'jobjobjob1', source: 'src' };

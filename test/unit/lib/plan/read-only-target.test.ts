@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { plan } from '../../../../lib/plan/plan.ts';
 import { lastKnownOf } from '../../../../lib/plan/predict-target.ts';
 import { planSchema } from '../../../../schemas/plan.ts';
 import { mentions } from '../../../support/mentions.ts';
+import { plan } from '../../../support/planning.ts';
 import { dataset, inventory, request, short } from './plan-history.ts';
 
 const source = inventory('src', dataset('zones/test', '@a,1 @b,2'), dataset('zones/test/kid', '@b,3'));

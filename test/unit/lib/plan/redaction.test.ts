@@ -1,6 +1,5 @@
 import { describe, expect, it, test } from 'vitest';
 import { basesOf, newestCommon } from '../../../../lib/plan/inventory/bases.ts';
-import { plan } from '../../../../lib/plan/plan.ts';
 import { lastKnownOf } from '../../../../lib/plan/predict-target.ts';
 import { compare } from '../../../../lib/verify/compare.ts';
 import { optionalColumns, requiredColumns } from '../../../../lib/zfs/argv.ts';
@@ -8,6 +7,7 @@ import { parseListing } from '../../../../lib/zfs/parse.ts';
 import { datasetEntrySchema } from '../../../../schemas/inventory.ts';
 import type { SendRequest } from '../../../../schemas/plan.ts';
 import { mentions } from '../../../support/mentions.ts';
+import { plan } from '../../../support/planning.ts';
 import { dataset, history, inventory, request, short } from './plan-history.ts';
 
 /** A dataset whose snapshots and bookmarks of these names are redacted. */

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { planDatasets } from '../../../../lib/plan/plan.ts';
 import { isRefusal } from '../../../../lib/plan/refusal.ts';
 import { configSchema } from '../../../../schemas/config.ts';
 import type { DatasetEntry } from '../../../../schemas/inventory.ts';
 import { showing, shownTo } from '../../../../services/host/shown.ts';
+import { planDatasets } from '../../../support/planning.ts';
 import { dataset, inventory, request } from '../../lib/plan/plan-history.ts';
 
 /** The replicas are below p/r, where the source may write; the others are somebody else's. */

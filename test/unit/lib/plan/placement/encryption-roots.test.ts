@@ -2,7 +2,6 @@ import { describe, expect, it, test } from 'vitest';
 import { afterResolution } from '../../../../../lib/plan/conflict/after-resolution.ts';
 import { compareWrappings, keyHolder } from '../../../../../lib/plan/placement/key-wrapping.ts';
 import { changingRoots, unseenInheritors } from '../../../../../lib/plan/placement/unseen-inheritors.ts';
-import { planDatasets } from '../../../../../lib/plan/plan.ts';
 import { predictInventory } from '../../../../../lib/plan/predict-target.ts';
 import { isRefusal } from '../../../../../lib/plan/refusal.ts';
 import { joinRoots, rootsOutside } from '../../../../../lib/zfs/key-columns.ts';
@@ -13,6 +12,7 @@ import { storable } from '../../../../../services/sender/delivery/storable.ts';
 import { needsOf } from '../../../../../services/sender/planning/dependencies.ts';
 import { startOf } from '../../../../../services/sender/transfer/receive-request.ts';
 import { mentions } from '../../../../support/mentions.ts';
+import { planDatasets } from '../../../../support/planning.ts';
 import { dataset, inventory, request } from '../plan-history.ts';
 
 const salted = (salt: string): KeyWrapping => ({ format: 'passphrase', salt, iterations: 350_000 });

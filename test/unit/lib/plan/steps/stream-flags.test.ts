@@ -1,5 +1,4 @@
 import { describe, expect, it, test } from 'vitest';
-import { plan } from '../../../../../lib/plan/plan.ts';
 import { parseFeatures, streamFlagArgv } from '../../../../../lib/zfs/stream-flags.ts';
 import type { DatasetEntry } from '../../../../../schemas/inventory.ts';
 import type { Plan } from '../../../../../schemas/plan.ts';
@@ -10,6 +9,7 @@ import {
   streamMarkSchema,
 } from '../../../../../schemas/stream.ts';
 import { mentions } from '../../../../support/mentions.ts';
+import { plan } from '../../../../support/planning.ts';
 import { dataset, inventory, request } from '../plan-history.ts';
 
 const open = { encryption: 'aes-256-gcm', keystatus: 'available' } as const;

@@ -1,14 +1,15 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import type { DatasetPlan } from '../../../../../lib/plan/dataset-plan.ts';
-import { plan } from '../../../../../lib/plan/plan.ts';
 import { beginningBytes, featuresNeeded } from '../../../../../lib/plan/steps/stream-needs.ts';
 import type { StreamRequest } from '../../../../../lib/zfs/argv.ts';
 import type { ZfsProcess } from '../../../../../lib/zfs/zfs.ts';
 import type { Inventory } from '../../../../../schemas/inventory.ts';
 import type { SendRequest, Step } from '../../../../../schemas/plan.ts';
 import { checkStreams } from '../../../../../services/sender/planning/check-streams.ts';
+import { manualClock } from '../../../../support/manual-clock.ts';
 import { mentions } from '../../../../support/mentions.ts';
+import { plan } from '../../../../support/planning.ts';
 import { PoolModel } from '../../../../support/pool-model.ts';
 
 /** The first bytes of a stream whose header says this, as `drr_versioninfo` of OpenZFS 2.3.2 has it. */
@@ -109,7 +110,12 @@ describe('streams whose beginning is read', () => {
       };
       return { pid: 1, stdin: process.stdout, stdout, done: Promise.resolve([]), kill };
     };
-    const result = await checkStreams({ send }, chains, ['large_dnode', 'zstd_compress'], 'dst');
+    const result = await checkStreams(
+      { zfs: { send }, clock: manualClock() },
+      chains,
+      ['large_dnode', 'zstd_compress'],
+      'dst',
+    );
     expect(running, 'every zfs send is ended').toBe(0);
     return { ...result, asked };
   };

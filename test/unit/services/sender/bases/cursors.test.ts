@@ -48,7 +48,7 @@ function job(options: { refuses?: (name: string) => Code | undefined; now?: Reco
     log: logOf(pino({ level: 'info' }, { write: (line: string) => void said.push(line) })),
     targetHost: to.host,
     signal: stop.signal,
-    now: () => clock.now,
+    clock: { now: () => clock.now },
   });
   const plan: DatasetPlan = { sourceDataset: 'pool/a', targetDataset: 'tank/a', steps: [] };
   /** @returns whether what was held needs it no more */

@@ -9,9 +9,9 @@ import { type CursorTarget, targetHash } from '../../../../../services/sender/ba
 import {
   holdTag,
   parseTag,
+  releaseStaleHolds,
   releaseStep,
   type Settled,
-  sweepHolds,
 } from '../../../../../services/sender/bases/holds.ts';
 
 const here: CursorTarget = { host: 'smos-00', dataset: 'zones/back' };
@@ -94,7 +94,7 @@ describe('the sweep', () => {
       },
     };
     if (most === 0) stop.abort();
-    await sweepHolds(
+    await releaseStaleHolds(
       { zfs, log: logOf(pino({ enabled: false })) },
       {
         targetHost: here.host,
@@ -141,7 +141,7 @@ describe('the sweep', () => {
   test('edge case 37: ends where the pool is imported read-only, without a word that something was released', async () => {
     const said: string[] = [];
     const tried: string[][] = [];
-    await sweepHolds(
+    await releaseStaleHolds(
       {
         zfs: {
           holds: async (names) => names.map((snapshot) => ({ snapshot, tag: dead })),

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { type StoreDeliveryDeps, storeDelivery } from '../../../../../services/sender/delivery/store-delivery.ts';
 import { isPassing } from '../../../../../services/sender/replication/error-policy.ts';
 import { mentions } from '../../../../support/mentions.ts';
+import { contextOf } from '../../../../support/planning.ts';
 import { dataset, inventory } from '../../../lib/plan/plan-history.ts';
 
 /** The plan of what is stored for a target while `zfs-status` cannot be read. @param lastKnown what is remembered of the target */
@@ -18,10 +19,8 @@ function planned(lastKnown?: object) {
     // without a connection
     bus: {},
   };
-  return storeDelivery(deps as unknown as StoreDeliveryDeps, {
-    dataset: 'p/a',
-    to: { host: 'dst', dataset: 'p/a' },
-  }).plan();
+  const context = contextOf({ dataset: 'p/a', to: { host: 'dst', dataset: 'p/a' } });
+  return storeDelivery(deps as unknown as StoreDeliveryDeps, context).plan();
 }
 
 test('a target that nothing is remembered of is not taken for empty while it cannot be read what was sent there', async () => {

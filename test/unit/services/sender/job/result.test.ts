@@ -47,7 +47,7 @@ describe('progress', () => {
     });
   });
 
-  test('counts what arrives, bytes under delivery, and how datasets end', () => {
+  test('counts what arrives, bytes on their way, and how datasets end', () => {
     const progress = progressOf(plans);
     progress.began(0);
     progress.arrived(0, one, 12);

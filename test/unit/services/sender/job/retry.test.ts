@@ -1,10 +1,11 @@
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { type Code, ZpsendError } from '../../../../../schemas/errors.ts';
-import { patiently } from '../../../../../services/sender/job/retry.ts';
+import { retry } from '../../../../../services/sender/job/retry.ts';
+import { manualClock } from '../../../../support/manual-clock.ts';
 
 /** Work that fails with each of the codes in turn, the last one again and again, and then is done. */
 function failing(...codes: Code[]) {
-  const heard: string[] = [];
+  const waited: string[] = [];
   let tries = 0;
   const work = async () => {
     const code = codes[tries];
@@ -12,45 +13,43 @@ function failing(...codes: Code[]) {
     if (code) throw new ZpsendError(code, code);
     return 'done';
   };
-  const waits = (error: { code: string } | undefined) => void heard.push(error?.code ?? 'over');
-  return { work, waits, heard, tries: () => tries };
+  const onWait = (error: { code: string } | undefined) => void waited.push(error?.code ?? 'over');
+  return { work, onWait, waited, tries: () => tries };
 }
 const never = new AbortController().signal;
 
-test('what passes is tried again, and what is waited for is told until that is over', async () => {
-  const { work, waits, heard } = failing('TIMEOUT', 'TIMEOUT');
-  expect(await patiently(work, { ms: 60_000, signal: never, waits })).toBe('done');
-  expect(heard).toEqual(['TIMEOUT', 'TIMEOUT', 'over']);
+test('a failure that may pass is tried again, and each wait is reported, and its end', async () => {
+  const clock = manualClock();
+  const { work, onWait, waited } = failing('TIMEOUT', 'TIMEOUT');
+  const done = retry(work, { clock, patienceMs: 60_000, signal: never, onWait });
+  await clock.advance(60_000);
+  expect(await done).toBe('done');
+  expect(waited).toEqual(['TIMEOUT', 'TIMEOUT', 'over']);
 });
 
 test.each<Code>(['UNREACHABLE', 'NO_SUCH_DATASET', 'INTERNAL'])('%s fails at once', async (code) => {
-  const { work, waits, heard, tries } = failing(code);
-  await expect(patiently(work, { ms: 60_000, signal: never, waits })).rejects.toMatchObject({ code });
-  expect([tries(), heard]).toEqual([1, []]);
+  const { work, onWait, waited, tries } = failing(code);
+  const options = { clock: manualClock(), patienceMs: 60_000, signal: never, onWait };
+  await expect(retry(work, options)).rejects.toMatchObject({ code });
+  expect([tries(), waited]).toEqual([1, []]);
 });
 
-test('what does not pass within the patience fails', async () => {
-  vi.useFakeTimers({ toFake: ['performance'] });
-  try {
-    const { work, waits, tries } = failing(...Array.from({ length: 5 }, (): Code => 'TIMEOUT'));
-    const late = () => {
-      vi.advanceTimersByTime(400);
-      return work();
-    };
-    await expect(patiently(late, { ms: 500, signal: never, waits })).rejects.toMatchObject({ code: 'TIMEOUT' });
-    expect(tries(), 'patience begins with the first failure').toBe(3);
-  } finally {
-    vi.useRealTimers();
-  }
+test('a failure that does not pass within the patience is final', async () => {
+  const clock = manualClock();
+  const { work, onWait, tries } = failing(...Array.from({ length: 5 }, (): Code => 'TIMEOUT'));
+  const slow = () => clock.sleep(10_000).then(work);
+  const done = expect(retry(slow, { clock, patienceMs: 15_000, signal: never, onWait })).rejects.toMatchObject({
+    code: 'TIMEOUT',
+  });
+  await clock.advance(60_000);
+  await done;
+  expect(tries(), 'patience begins with the first failure').toBe(3);
 });
 
 test('patience begins when the work begins to wait for its turn, where it did', async () => {
-  const began = performance.now() - 600;
   const { work, tries } = failing('TIMEOUT', 'TIMEOUT');
-  const since = () => began;
-  await expect(patiently(work, { ms: 500, signal: never, since, waits: () => {} })).rejects.toMatchObject({
-    code: 'TIMEOUT',
-  });
+  const options = { clock: manualClock(), patienceMs: 500, signal: never, since: () => -600, onWait: () => {} };
+  await expect(retry(work, options)).rejects.toMatchObject({ code: 'TIMEOUT' });
   expect(tries()).toBe(1);
 });
 
@@ -58,7 +57,8 @@ test('an abort ends the work and the waiting with its reason', async () => {
   const reason = new ZpsendError('ABORTED', 'by request');
   for (const work of [() => new Promise<never>(() => {}), failing('TIMEOUT', 'TIMEOUT').work]) {
     const stop = new AbortController();
-    const waiting = patiently(work, { ms: 60_000, signal: stop.signal, waits: () => {} });
+    const options = { clock: manualClock(), patienceMs: 60_000, signal: stop.signal, onWait: () => {} };
+    const waiting = retry(work, options);
     setImmediate(() => stop.abort(reason));
     await expect(waiting).rejects.toBe(reason);
   }

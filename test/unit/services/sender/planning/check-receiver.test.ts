@@ -15,6 +15,7 @@ import { checkedParts } from '../../../../../services/receiver/admission/check-c
 import { askReceiver, batchesOf, withoutRefused } from '../../../../../services/sender/planning/check-receiver.ts';
 import { stepStart } from '../../../../../services/sender/transfer/receive-request.ts';
 import { mentions } from '../../../../support/mentions.ts';
+import { contextOf } from '../../../../support/planning.ts';
 
 const step = (target: string, more: Partial<Step> = {}): Step => ({
   type: 'full',
@@ -93,10 +94,12 @@ it('a plan is checked by the machine that was listed, and by no other of its nam
   };
   const id = 'a'.repeat(32);
   const datasets = [{ sourceDataset: 'zones/a', targetDataset: 't/a', steps: [step('t/a')] }];
-  const answer = askReceiver(bus as unknown as Bus, 'smos-01', { to: { host: 'dr-1' } }, datasets, {
-    host: 'dr-1',
-    id,
-  });
+  const answer = askReceiver(
+    bus as unknown as Bus,
+    contextOf({ dataset: 'zones/a', to: { host: 'dr-1' } }, 'smos-01'),
+    datasets,
+    { host: 'dr-1', id },
+  );
   await expect(answer).rejects.toThrow('nobody is asked here');
   expect(asked).toEqual([{ id }]);
 });

@@ -1,7 +1,8 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { type Code, ZpsendError } from '../../../../../schemas/errors.ts';
-import { patiently } from '../../../../../services/sender/job/retry.ts';
+import { retry } from '../../../../../services/sender/job/retry.ts';
 import { openPlanTurns, turnsOfOne } from '../../../../../services/sender/planning/plan-turns.ts';
+import { manualClock } from '../../../../support/manual-clock.ts';
 
 /** Work that lasts until it is ended, and how much of it has begun. */
 function openWork() {
@@ -109,23 +110,22 @@ describe('a plan that waits for its turn', () => {
 
 describe('64 jobs for a target whose listing hangs', () => {
   const minute = 60_000;
-  beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] }));
-  afterEach(() => void vi.useRealTimers());
 
   test('end by their patience, and not one after the other', async () => {
+    const clock = manualClock();
     const all = openPlanTurns();
     const silence = new ZpsendError('TIMEOUT', 'no answer', { subject: 'zfs.smos-00.snapshots' });
-    const hung = () => new Promise<never>((_, reject) => void setTimeout(() => reject(silence), 100_000));
+    const hung = () => clock.sleep(100_000).then(() => Promise.reject(silence));
     const { signal } = new AbortController();
     const ends: number[] = [];
     const jobs = Array.from({ length: 64 }, async () => {
-      const { turns, since } = turnsOfOne(all, signal);
+      const { turns, since } = turnsOfOne(all, clock, signal);
       const plan = () => turns('smos-00', hung);
-      const patience = { ms: 10 * minute, signal, waits: () => {}, since };
-      await expect(patiently(plan, patience)).rejects.toMatchObject({ code: 'TIMEOUT' });
-      ends.push(performance.now() / minute);
+      const options = { clock, patienceMs: 10 * minute, signal, onWait: () => {}, since };
+      await expect(retry(plan, options)).rejects.toMatchObject({ code: 'TIMEOUT' });
+      ends.push(clock.now() / minute);
     });
-    await vi.advanceTimersByTimeAsync(60 * minute);
+    await clock.advance(60 * minute);
     await Promise.all(jobs);
     expect(ends).toHaveLength(64);
     expect(Math.max(...ends)).toBeLessThan(15);

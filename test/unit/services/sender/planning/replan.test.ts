@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { DatasetPlan } from '../../../../../lib/plan/dataset-plan.ts';
 import { refuse } from '../../../../../lib/plan/refusal.ts';
 import { replanner } from '../../../../../services/sender/planning/replan.ts';
+import { contextOf } from '../../../../support/planning.ts';
 
 describe('planning again', () => {
   const inventory = { host: 'smos-01', datasets: [] };
@@ -11,9 +12,9 @@ describe('planning again', () => {
     { sourceDataset: 'tank/a', targetDataset: 'tank/a', steps: [step] },
     { sourceDataset: 'tank/b', targetDataset: 'tank/b', steps: [], refusal },
   ];
-  const request = { dataset: 'tank/a', to: { host: 'smos-00' } };
+  const context = contextOf({ dataset: 'tank/a', to: { host: 'smos-00' } });
   const replan = replanner(
-    request,
+    context,
     async () => ({ plans: { datasets, notes: [] }, source: inventory, target: inventory }),
     () => [],
   );
@@ -33,7 +34,7 @@ describe('planning again', () => {
 
   test('gives a refusal of everything to whoever asks', async () => {
     const all = replanner(
-      request,
+      context,
       async () => ({ plans: refusal, source: inventory, target: inventory }),
       () => [],
     );

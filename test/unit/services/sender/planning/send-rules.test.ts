@@ -4,6 +4,7 @@ import { configSchema } from '../../../../../schemas/config.ts';
 import { ZpsendError } from '../../../../../schemas/errors.ts';
 import { checkRequest, checkSend, type SendOrder } from '../../../../../services/sender/planning/send-rules.ts';
 import { mentions } from '../../../../support/mentions.ts';
+import { contextOf } from '../../../../support/planning.ts';
 
 const rulesOf = (...allow: object[]) => configSchema.parse({ send: { allow } }).send.allow;
 
@@ -85,7 +86,7 @@ describe('conflict in an order of another host', () => {
   test.each(['rollback', 'rotate'] as const)(
     '%s is refused, with what to do, and is this host its own to order',
     (conflict) => {
-      const order = (from?: string) => () => checkRequest(rules, 'src', { ...asked, conflict }, from);
+      const order = (from?: string) => () => checkRequest(rules, contextOf({ ...asked, conflict }), from);
       expect(order('other')).toThrow(
         expect.objectContaining({
           code: 'NOT_ALLOWED',
@@ -98,7 +99,7 @@ describe('conflict in an order of another host', () => {
   );
 
   test.each([undefined, 'refuse'] as const)('%s clears nothing', (conflict) =>
-    expect(() => checkRequest(rules, 'src', { ...asked, ...(conflict && { conflict }) }, 'other')).not.toThrow(),
+    expect(() => checkRequest(rules, contextOf({ ...asked, ...(conflict && { conflict }) }), 'other')).not.toThrow(),
   );
 });
 
@@ -107,17 +108,16 @@ describe('rules that take from this host itself what one above gives', () => {
   const deeper = { dataset: 'tank/vm', to: 'c', from: 'other' };
   const taken = (...allow: object[]) => takenFromItself(rulesOf(...allow) ?? []);
 
-  test('are told, with the rule to add', () =>
+  test('are reported, with the rule to add', () =>
     expect(taken(above, deeper)).toEqual([
-      '{dataset: "tank/vm", to: "c", from: "other"} takes tank/vm from this host\'s own sends, which the rule for tank allows: ' +
-        'where it shall send it too, add {dataset: "tank/vm", to: "b", raw: required}',
+      mentions('{dataset: "tank/vm", to: "c", from: "other"}', '{dataset: "tank/vm", to: "b", raw: required}'),
     ]));
 
   test.each([
     ['nothing above', [deeper]],
     ['a rule above for other hosts only', [{ ...above, from: 'third' }, deeper]],
     ['a rule of its own for the same dataset', [above, deeper, { dataset: 'tank/vm', to: 'd' }]],
-    ['a rule there for whoever asks', [above, { ...deeper, from: '*' }]],
+    ['a rule there for every host', [above, { ...deeper, from: '*' }]],
     ['a deeper rule of its own', [above, { dataset: 'tank/vm', to: 'd' }]],
     [
       'one above that is taken already',

@@ -3,6 +3,7 @@ import type { Zfs } from '../../../../../lib/zfs/zfs.ts';
 import type { Step } from '../../../../../schemas/plan.ts';
 import { estimateLarge, withSizes } from '../../../../../services/sender/planning/size-estimates.ts';
 import { progressOf } from '../../../../../services/sender/reporting/progress.ts';
+import { manualClock } from '../../../../support/manual-clock.ts';
 
 const stepOf = (n: number, size: number): Step => ({
   type: 'incremental',
@@ -28,19 +29,19 @@ function zfsThat(answer: (n: number) => Promise<void>) {
     if (n % 10 === 0) throw new Error('gone');
     return n * 1000;
   };
-  return { zfs: { estimate } as Partial<Zfs> as Zfs, asked, most: () => most };
+  return { zfs: { estimate } as Partial<Zfs> as Zfs, clock: manualClock(), asked, most: () => most };
 }
 async function all(parts: AsyncIterable<Step[]>): Promise<Step[][]> {
-  const told: Step[][] = [];
-  for await (const part of parts) told.push(part);
-  return told;
+  const found: Step[][] = [];
+  for await (const part of parts) found.push(part);
+  return found;
 }
 const soon = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 describe('the sizes of a plan', () => {
   test('are ZFS’s own where it has one, in the order of the steps, some asked for at once', async () => {
-    const { zfs, most } = zfsThat(soon);
-    const parts = await all(withSizes(zfs, stepsOf(100)));
+    const { most, ...deps } = zfsThat(soon);
+    const parts = await all(withSizes(deps, stepsOf(100)));
     expect(parts.flat()).toEqual(
       stepsOf(100).map((step, at) => ((at + 1) % 10 ? { ...step, size: (at + 1) * 1000 } : step)),
     );
@@ -48,32 +49,41 @@ describe('the sizes of a plan', () => {
     expect(parts, 'what is known soon is one part').toHaveLength(1);
   });
 
-  test('are told as far as they are known while others take long', async () => {
+  test('are reported as far as they are known while others take long', async () => {
     const late = Promise.withResolvers<void>();
-    const { zfs } = zfsThat((n) => (n === 7 ? late.promise : soon()));
-    const told = withSizes(zfs, stepsOf(20), 20);
-    expect(((await told.next()).value as Step[]).map(({ to }) => to.guid)).toEqual(['1', '2', '3', '4', '5', '6']);
+    const deps = zfsThat((n) => (n === 7 ? late.promise : soon()));
+    const parts = withSizes(deps, stepsOf(20), 20);
+    const first = parts.next();
+    await deps.clock.advance(19);
+    for (let n = 0; n < 20; n += 1) await soon();
+    await deps.clock.advance(1);
+    expect(((await first).value as Step[]).map(({ to }) => to.guid)).toEqual(['1', '2', '3', '4', '5', '6']);
     late.resolve();
-    const rest = (await all(told)).flat();
+    const rest = (await all(parts)).flat();
     expect(rest.map(({ to }) => Number(to.guid))).toEqual(Array.from({ length: 14 }, (_, n) => n + 7));
   });
 
-  test('are not asked for any more when nobody listens', async () => {
-    const { zfs, asked } = zfsThat(() => new Promise((resolve) => setTimeout(resolve, 5)));
-    for await (const _ of withSizes(zfs, stepsOf(500), 20)) break;
+  test('are not asked for any more when the reader has left', async () => {
+    const clock = manualClock();
+    const { zfs, asked } = zfsThat(() => clock.sleep(5));
+    const parts = withSizes({ zfs, clock }, stepsOf(500), 20);
+    const first = parts.next();
+    await clock.advance(20);
+    await first;
+    await parts.return(undefined);
     const before = asked.length;
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await clock.advance(50);
     expect(asked.length).toBeLessThan(before + 5);
   });
 
   test('of a very long plan are those of the listing', async () => {
-    const { zfs, asked } = zfsThat(soon);
-    expect((await all(withSizes(zfs, stepsOf(2001)))).flat()).toEqual(stepsOf(2001));
+    const { asked, ...deps } = zfsThat(soon);
+    expect((await all(withSizes(deps, stepsOf(2001)))).flat()).toEqual(stepsOf(2001));
     expect(asked).toEqual([]);
   });
 
   test('of no steps are nothing', async () => {
-    expect(await all(withSizes(zfsThat(soon).zfs, []))).toEqual([]);
+    expect(await all(withSizes(zfsThat(soon), []))).toEqual([]);
   });
 });
 

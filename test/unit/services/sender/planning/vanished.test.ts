@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { planDatasets } from '../../../../../lib/plan/plan.ts';
 import { isRefusal } from '../../../../../lib/plan/refusal.ts';
 import type { DatasetEntry, Inventory } from '../../../../../schemas/inventory.ts';
 import type { SendRequest } from '../../../../../schemas/plan.ts';
 import { type Arrived, afterLoss } from '../../../../../services/sender/planning/vanished.ts';
+import { contextOf, planDatasets } from '../../../../support/planning.ts';
 import { dataset, inventory, request } from '../../../lib/plan/plan-history.ts';
 
 const at = (...datasets: DatasetEntry[]): Inventory => inventory('src', ...datasets);
@@ -37,7 +37,7 @@ function outcome({ ask, before, after, target = on(), received = target, of = 'p
   if (isRefusal(planned)) throw new Error(planned.error.message);
   const steps = planned.datasets.find((one) => one.sourceDataset === of)?.steps ?? [];
   const made = { plans: planDatasets(asked, after, received), source: after, target: received };
-  const left = afterLoss(asked, { sourceDataset: of, steps }, made, [
+  const left = afterLoss(contextOf(asked), { sourceDataset: of, steps }, made, [
     ...broughtTo(steps[0]?.targetDataset, brought.arrived),
     ...broughtTo('p/elsewhere', brought.elsewhere),
   ]);

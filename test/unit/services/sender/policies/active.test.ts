@@ -5,7 +5,7 @@ import type { BucketPolicy } from '../../../../../lib/bus/policies/bucket.ts';
 import { policySchema } from '../../../../../schemas/policy.ts';
 import { activePolicies, filePolicies } from '../../../../../services/sender/policies/active.ts';
 import { withoutLoops } from '../../../../../services/sender/policies/loops.ts';
-import { covers, isAbout, type Policy, policyOf, startOf } from '../../../../../services/sender/policies/policy.ts';
+import { covers, isAbout, type Policy, policyOf } from '../../../../../services/sender/policies/policy.ts';
 import { mentions } from '../../../../support/mentions.ts';
 
 type PolicyConfig = z.input<typeof policySchema>;
@@ -24,12 +24,11 @@ describe('a policy', () => {
       package: 'replication',
     });
     const made = policyOf('smos-01', 'send.policies.0', configured);
-    expect(startOf(made, made.targets)).toEqual({
-      dataset: 'zones/vm',
-      exclude: ['zones/vm/*/tmp'],
-      package: 'replication',
-      to: [{ host: 'smos-00' }, { host: 'dr-site-1' }],
-    });
+    const asked = { dataset: 'zones/vm', exclude: ['zones/vm/*/tmp'], package: 'replication' };
+    expect(made.targets.map(({ request }) => request)).toEqual([
+      { ...asked, to: { host: 'smos-00' } },
+      { ...asked, to: { host: 'dr-site-1' } },
+    ]);
   });
 
   test.each<[string | object, object]>([
@@ -41,7 +40,7 @@ describe('a policy', () => {
       { host: 'dr-1', dataset: 'tank', append: 'last' },
     ],
   ])('names a target as %j', (place, target) =>
-    expect(policy('zones/vm', [place] as PolicyConfig['to']).targets).toEqual([target]),
+    expect(policy('zones/vm', [place] as PolicyConfig['to']).targets[0]?.request.to).toEqual(target),
   );
 
   test.each<[string, object, string]>([
@@ -129,7 +128,7 @@ describe('a circle', () => {
         const [host = '', dataset = ''] = place.split(':');
         if (host !== one.host || !covers(one, dataset)) continue;
         for (const to of one.targets) {
-          const there = `${to.host}:${(to.dataset ?? one.dataset) + dataset.slice(one.dataset.length)}`;
+          const there = `${to.targetHost}:${to.targetDataset + dataset.slice(one.dataset.length)}`;
           world.set(there, new Set([...(world.get(there) ?? []), place, ...of]));
         }
       }

@@ -181,7 +181,7 @@ describe('a whole chain', () => {
 });
 
 describe('abort', () => {
-  /** The answers that may be under delivery in a phase. */
+  /** The answers that may be pending in a phase. */
   const due: Record<ChainPhase, ChainEvent[]> = {
     planning: [events.planned, events['plan-refused'], events.failed],
     holding: [events.held, events.failed],

@@ -7,6 +7,8 @@ import { logOf } from '../../../../../services/host/log.ts';
 import { noCursors } from '../../../../../services/sender/bases/cursors.ts';
 import { type ChainDeps, type ChainNews, startChain } from '../../../../../services/sender/replication/chain.ts';
 import { jobLog } from '../../../../../services/sender/reporting/job-log.ts';
+import { manualClock } from '../../../../support/manual-clock.ts';
+import { contextOf } from '../../../../support/planning.ts';
 
 const log = logOf(pino({ enabled: false }));
 const step: Step = { type: 'full', to: { name: 'zones/test@one', guid: '1' }, targetDataset: 'tank/test' };
@@ -22,7 +24,7 @@ async function withoutHold(stderr: string): Promise<{ told: ChainNews[]; asked: 
     asked += 1;
     return Promise.reject(new ZpsendError('BAD_REQUEST', 'asked'));
   };
-  startChain({ zfs, host: 'smos-01', log, ask, patienceMs: 0 } as unknown as ChainDeps, {
+  startChain({ zfs, host: 'smos-01', log, ask, clock: manualClock(), patienceMs: 0 } as unknown as ChainDeps, {
     ...{
       job: 'jobjobjob1',
       targetHost: 'smos-00',
@@ -33,12 +35,12 @@ async function withoutHold(stderr: string): Promise<{ told: ChainNews[]; asked: 
     replan: async () => ({ steps: [step] }),
     transferId: () => 'jobjobjob1t1',
     ours: () => true,
-    say: jobLog(log, { dataset: 'zones/test', to: { host: 'smos-00' } }).chain({
+    chainLog: jobLog(log, contextOf({ dataset: 'zones/test', to: { host: 'smos-00' } })).chain({
       sourceDataset: 'zones/test',
       targetDataset: 'tank/test',
     }),
     cursor: noCursors.chain(),
-    told(news) {
+    report(news) {
       told.push(news);
       if (news.type === 'ended') ended.resolve();
     },
@@ -74,7 +76,7 @@ describe('what a target has moves only when its transfer has resolved', () => {
       },
     };
     const zfs = { hold: async () => {}, release: async () => void moved.push('released') };
-    const deps = { zfs, host: 'smos-01', log, ask: async () => transfer, patienceMs: -1 };
+    const deps = { zfs, host: 'smos-01', log, ask: async () => transfer, clock: manualClock(), patienceMs: -1 };
     const planned = { sourceDataset: 'zones/test', targetDataset: 'tank/test' };
     startChain(deps as unknown as ChainDeps, {
       ...{
@@ -87,13 +89,13 @@ describe('what a target has moves only when its transfer has resolved', () => {
       replan: async () => ({ steps: [step] }),
       transferId: () => 'jobjobjob1t1',
       ours: () => true,
-      say: jobLog(log, { dataset: 'zones/test', to: { host: 'smos-00' } }).chain(planned),
+      chainLog: jobLog(log, contextOf({ dataset: 'zones/test', to: { host: 'smos-00' } })).chain(planned),
       cursor: {
         arrived: () => void moved.push('cursor'),
         markTentative: async () => void moved.push('markTentative'),
         settle: async () => void moved.push('settled'),
       },
-      told(news) {
+      report(news) {
         moved.push(news.type);
         if (news.type === 'ended') ended.resolve();
       },

@@ -11,6 +11,7 @@ import { type ChainsOrder, runChains } from '../../../../../services/sender/repl
 import type { ChainLog, JobLog } from '../../../../../services/sender/reporting/job-log.ts';
 import type { ReplicationStatus } from '../../../../../services/sender/reporting/job-status.ts';
 import { progressOf } from '../../../../../services/sender/reporting/progress.ts';
+import { manualClock } from '../../../../support/manual-clock.ts';
 
 const planOf = (dataset: string, guid: string, keyFrom?: string): DatasetPlan => ({
   ...{ sourceDataset: dataset, targetDataset: `back/${dataset}`, ...(keyFrom !== undefined && { keyFrom }) },
@@ -21,6 +22,9 @@ const planOf = (dataset: string, guid: string, keyFrom?: string): DatasetPlan =>
     },
   ],
 });
+
+/** A clock on which no wait takes time. */
+const clock = { ...manualClock(), sleep: async () => {} };
 
 test('a job whose root has vanished fails for what waits for its key, and starts none of that', async () => {
   const held: string[] = [];
@@ -44,14 +48,15 @@ test('a job whose root has vanished fails for what waits for its key, and starts
       plans,
       parallel: 4,
       progress: progressOf(plans),
-      board: board as ReplicationStatus,
+      status: board as ReplicationStatus,
     },
-    ...{ replan: async () => ({ steps: [] }), cursors: noCursors, say: say as JobLog, arrived: quiet, noted: quiet },
+    ...{ replan: async () => ({ steps: [] }), cursors: noCursors, jobLog: say as JobLog, arrived: quiet, noted: quiet },
     failed: (dataset, { code }) => void failed.push(`${dataset} ${code}`),
   };
   const deps: Partial<ChainDeps> = {
     host: 'src',
     zfs: zfs as Zfs,
+    clock,
     patienceMs: 0,
     log: logOf(pino({ enabled: false })),
   };
@@ -75,13 +80,13 @@ test('a lock that another receiver instance knows by its hash alone, of a transf
       plans,
       parallel: 4,
       progress: progressOf(plans),
-      board: board as ReplicationStatus,
+      status: board as ReplicationStatus,
     },
-    ...{ replan: async () => ({ steps: [] }), cursors: noCursors, say: say as JobLog, arrived: quiet, noted: quiet },
+    ...{ replan: async () => ({ steps: [] }), cursors: noCursors, jobLog: say as JobLog, arrived: quiet, noted: quiet },
     failed: (dataset, { code }) => void failed.push(`${dataset} ${code}`),
   };
   const deps: Partial<ChainDeps> = {
-    ...{ host: 'src', patienceMs: 60_000, log: logOf(pino({ enabled: false })) },
+    ...{ host: 'src', clock, patienceMs: 60_000, log: logOf(pino({ enabled: false })) },
     zfs: { hold: async () => {}, release: async () => ({}) } as unknown as Zfs,
     async ask(_, { transfer }) {
       asked.push(transfer);

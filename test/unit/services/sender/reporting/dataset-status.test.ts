@@ -10,6 +10,7 @@ import {
   type ReplicationStatus,
 } from '../../../../../services/sender/reporting/job-status.ts';
 import { manualClock } from '../../../../support/manual-clock.ts';
+import { contextOf } from '../../../../support/planning.ts';
 
 const entryOf = (name: string, ...snapshots: number[]): DatasetEntry => ({
   ...{ name, type: 'filesystem', guid: name, createtxg: '1', used: 0, referenced: 0, written: 0, encryption: 'off' },
@@ -68,7 +69,7 @@ function open(startedBy?: 'policy', known: Record<string, StatusEntry> = {}, unr
   const board: ReplicationStatus = openJobStatus(
     { ...deps, ...(startedBy && { startedBy }) } as unknown as JobStatusDeps,
     'abcdef123456',
-    request,
+    contextOf(request),
     read,
   );
   return { board, told, settled, puts: () => count };

@@ -2,7 +2,6 @@ import { expect, test } from 'vitest';
 import { statusKey } from '../../../../../lib/bus/subjects.ts';
 import type { ErrorBody } from '../../../../../schemas/errors.ts';
 import type { DatasetEntry } from '../../../../../schemas/inventory.ts';
-import type { SendRequest } from '../../../../../schemas/plan.ts';
 import type { StatusEntry } from '../../../../../schemas/status.ts';
 import { failUnplanned } from '../../../../../services/sender/reporting/fail-unplanned.ts';
 import { manualClock } from '../../../../support/manual-clock.ts';
@@ -36,12 +35,7 @@ async function written(
     put: (key: string, entry: () => StatusEntry) => void entries.set(key, entry()),
     ...{ pending: () => [], during: () => {}, stop: async () => {} },
   };
-  const request: SendRequest = {
-    dataset: 'pool/a',
-    to: { host: 'smos-00', dataset: 'tank/a' },
-    ...(isPackage && { package: 'recursive' as const }),
-  };
-  const job = { job: 'abcdef123456', instance: 'abcdef654321', request, root, isShown };
+  const job = { job: 'abcdef123456', instance: 'abcdef654321', isRecursive: isPackage, root, isShown };
   await failUnplanned({ zfs, status, clock: manualClock() }, job, { entries: shown, isRead }, error);
   return entries;
 }

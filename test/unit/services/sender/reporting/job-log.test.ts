@@ -4,6 +4,7 @@ import { ZpsendError } from '../../../../../schemas/errors.ts';
 import type { Step } from '../../../../../schemas/plan.ts';
 import { lineForPeople, logOf } from '../../../../../services/host/log.ts';
 import { jobLog } from '../../../../../services/sender/reporting/job-log.ts';
+import { contextOf } from '../../../../support/planning.ts';
 
 /** A log with the fields of a job, and what was written to it. */
 function open() {
@@ -29,7 +30,7 @@ const next: Step = {
 test('the steps of a dataset are told in the words of the first zpsend', () => {
   const { lines, log } = open();
   const to = { host: 'smos-00', dataset: 'tank/copy' };
-  const chain = jobLog(log, { dataset: 'zones/test', to }).chain({
+  const chain = jobLog(log, contextOf({ dataset: 'zones/test', to })).chain({
     sourceDataset: 'zones/test',
     targetDataset: 'tank/copy',
   });
@@ -55,7 +56,7 @@ test('the steps of a dataset are told in the words of the first zpsend', () => {
 
 test('every line of a step says in its fields whose it is, of a package too', () => {
   const { lines, log } = open();
-  const told = jobLog(log, { dataset: 'zones/test', to: { host: 'smos-00' }, package: 'replication' });
+  const told = jobLog(log, contextOf({ dataset: 'zones/test', to: { host: 'smos-00' }, package: 'replication' }));
   const chain = told.chain({ sourceDataset: 'zones/test', targetDataset: 'tank/copy' });
   chain.step(next);
   chain.asking(next);
@@ -76,7 +77,7 @@ test('every line of a step says in its fields whose it is, of a package too', ()
 
 test('people read whose a line is where its words do not say so', () => {
   const { lines, log } = open();
-  jobLog(log, { dataset: 'zones/test', to: { host: 'smos-00' } })
+  jobLog(log, contextOf({ dataset: 'zones/test', to: { host: 'smos-00' } }))
     .chain({ sourceDataset: 'zones/test', targetDataset: 'tank/copy' })
     .step(seed);
   expect(lineForPeople(lines[0] ?? '')).toMatch(
@@ -90,7 +91,7 @@ test.each([
 ])('a job of %i steps ends with a sum', (done, words) => {
   const { lines, log } = open();
   const request = { dataset: 'zones/test', to: { host: 'smos-00' } };
-  jobLog(log, request).ended({
+  jobLog(log, contextOf(request)).ended({
     ...{ job: 'job0000001', host: 'smos-01', instance: 'one0000001', request, state: 'done', steps: done, done },
     ...{ datasets: { total: 1, done: 1, failed: 0, list: [] }, bytes: 2048, size: 2048 },
     ...{ started: '2026-11-30T05:00:00.000Z', seconds: 1.5 },

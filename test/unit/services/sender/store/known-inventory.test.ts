@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { plan } from '../../../../../lib/plan/plan.ts';
 import { emptyInventory } from '../../../../../lib/plan/predict-target.ts';
 import type { BookmarkEntry, DatasetEntry, Inventory, KeyWrapping } from '../../../../../schemas/inventory.ts';
 import type { Step } from '../../../../../schemas/plan.ts';
@@ -7,6 +6,7 @@ import type { StreamWish } from '../../../../../schemas/stream.ts';
 import { cursorName, targetHash, tentativeCursorName } from '../../../../../services/sender/bases/cursor-name.ts';
 import { storable } from '../../../../../services/sender/delivery/storable.ts';
 import { type KnownTarget, knownTarget } from '../../../../../services/sender/store/known-inventory.ts';
+import { plan } from '../../../../support/planning.ts';
 
 const place = { host: 'dst', root: 'tank/b' };
 const sizes = { used: 0, referenced: 10, written: 10 };

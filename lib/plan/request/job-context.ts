@@ -1,0 +1,16 @@
+import type { SendRequest } from '../../../schemas/plan.ts';
+
+/** What a valid request comes to for one target. */
+export interface JobContext {
+  readonly sourceHost: string;
+  readonly targetHost: string;
+  /** The dataset that is sent; of a package, its root. */
+  readonly sourceDataset: string;
+  /** The dataset that receives it. */
+  readonly targetDataset: string;
+  readonly isRecursive: boolean;
+  /** The name of the snapshot that is asked for, without its dataset. */
+  readonly snapshot: string | undefined;
+  /** The request itself, for its options. */
+  readonly request: SendRequest;
+}
