@@ -1,5 +1,5 @@
 /**
- * Every subject, bucket name and key of the bus is built and parsed here.
+ * Builds and parses the subjects, bucket names and keys of the bus. `permissions.ts` has their patterns.
  * Hosts and ids are single tokens by their schemas; dataset names are encoded.
  */
 

@@ -15,7 +15,7 @@ const rolesOf = ({ roles, from, orders }: FleetHost) => ({
   orders,
 });
 
-/** Every account of a fleet. Each has one user, except for the admins' account. */
+/** Every account of a fleet. Each account of a host or viewer has one user. */
 export const partiesOf = ({ hosts, admins, viewers }: Fleet): Party[] => [
   { account: jetStreamAccount, kind: 'jetstream', permissions: jetStreamPermissions },
   { account: adminsAccount, kind: 'admins', permissions: adminPermissions(Object.keys(admins)) },
