@@ -1,7 +1,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
-/** A word that is not used any more, and what is said instead. */
+/** A forbidden word, and its replacement. */
 export interface OldWord {
   readonly word: string;
   readonly better: string;

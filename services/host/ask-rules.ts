@@ -9,18 +9,18 @@ import { type Reason, ZpsendError } from '../../schemas/errors.ts';
 import { datasetOf, isWithin } from '../../schemas/names.ts';
 import type { Log } from './log.ts';
 
-/** What this host's configuration has about others: who may write here, and what is sent to whom. */
+/** The rules for other hosts in this host's configuration: who may write here, and which datasets are sent to whom. */
 export interface AskerRules {
   readonly receive: Pick<Config['receive'], 'allow'>;
   readonly send: Pick<Config['send'], 'allow'>;
 }
 
-/** What a host may know of a dataset's contents; `encrypted`: what a raw stream of an encrypted dataset shows, and no more. */
+/** The part of a dataset's contents that a host may know; `encrypted`: only the facts that a raw stream of it shows. */
 export type Share = 'all' | 'encrypted' | 'nothing';
 
 /**
- * What the asker may know by the configuration alone: it may write there, or the rules that decide what is sent send it there.
- * @returns undefined where the configuration does not decide, since it has no `send.allow`
+ * The asker's share by the configuration alone: it may write there, or the rules of `send.allow` send the dataset there.
+ * @returns undefined if the configuration does not decide, since it has no `send.allow`
  */
 export function shareOf({ receive, send }: AskerRules, asker: string, dataset: string): Share | undefined {
   if (receive.allow.some(({ from, into }) => (from === '*' || from === asker) && isWithin(dataset, into))) return 'all';
@@ -30,7 +30,7 @@ export function shareOf({ receive, send }: AskerRules, asker: string, dataset: s
   return rules.some(({ raw }) => raw === 'any') ? 'all' : 'encrypted';
 }
 
-/** What endpoints work with that answer other hosts only as far as they are concerned. */
+/** The deps of endpoints that answer other hosts only about datasets that concern them. */
 export interface AskedDeps {
   readonly host: string;
   readonly instance: string;
@@ -57,7 +57,7 @@ export async function sentTo(bus: Bus, host: string, asker: string): Promise<str
 /**
  * May the asking host have that digest? As the source or a target of the dataset, as far as it may have its contents. Without `send.allow`
  * `zfs-status` shows what was sent to it, under this host's own name.
- * @throws ZpsendError NOT_ALLOWED where it may not, or where that is unknown
+ * @throws ZpsendError NOT_ALLOWED if it may not, or if that is unknown
  */
 export async function checkAskerOf(
   { bus, host, zfs, rules }: AskerDeps,
@@ -74,7 +74,7 @@ export async function checkAskerOf(
     );
   const share = shareOf(rules, asker, dataset);
   if (share === 'all') return;
-  const noPlace = 'its receive.allow gives that host no place above it';
+  const noPlace = 'its receive.allow does not let that host write to it';
   if (share === 'nothing') throw refused('not-sent', `${noPlace}, and its send.allow does not send it there`);
   if (share === 'encrypted') {
     if (!raw)

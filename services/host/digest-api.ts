@@ -56,7 +56,7 @@ function endpointsOf(deps: AskedDeps, digests: Digests, isPrivate: boolean): Ser
   ];
 }
 
-/** What is answered, with what the siblings of this instance know. */
+/** The reply, with the digests of this instance's siblings. */
 function answersOf(deps: AskedDeps, digests: Digests) {
   const { host, bus } = deps;
   async function status(asked: { digest?: string | undefined }) {
@@ -74,7 +74,7 @@ function answersOf(deps: AskedDeps, digests: Digests) {
     return { digest, aborted: true };
   }
 
-  /** What another host asked for itself; of others it sees nothing. */
+  /** The digests that another host requested itself; it sees no others. */
   async function statusFrom(asked: { digest?: string | undefined }, from: string) {
     const { digests: all } = await status(asked);
     const own = all.filter((digest) => digest.from === from);

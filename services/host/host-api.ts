@@ -18,7 +18,7 @@ export interface HostDeps {
   readonly limits: Info['limits'];
 }
 
-/** Serves what either service can answer: `zfs.<host>.info`. */
+/** Serves the request that either service can answer: `zfs.<host>.info`. */
 export function serveHost(deps: HostDeps, isPrivate: boolean): Served[] {
   const { host, bus, zfs } = deps;
   const infoSubject = subjects.info(host);

@@ -53,7 +53,7 @@ export async function takeHostName({ host, own, bus, log, clock = systemClock }:
     );
   }
 
-  /** @param refuse what is thrown where the record is another machine's */
+  /** @param refuse the error if the record is another machine's */
   async function register(refuse: (record: HostRecord, why: ZpsendError) => ZpsendError): Promise<void> {
     const decide = (before: HostKey): HostRecord | undefined => {
       if (isToWrite(before, machine, hasIt)) return recordOf(own);
@@ -79,7 +79,7 @@ export async function takeHostName({ host, own, bus, log, clock = systemClock }:
 
   const loses = (error: unknown): void => lost.resolve(ZpsendError.from(error));
   let state: 'idle' | 'checking' | 'to be checked again' = 'idle';
-  /** One at a time; what is written meanwhile is looked at afterwards. */
+  /** One at a time; later writes are read afterwards. */
   function check(): void {
     if (state !== 'idle') {
       state = 'to be checked again';

@@ -14,7 +14,7 @@ import { isInPlace, mayAsk, type Shown, showing, shownTo } from './shown.ts';
 /** Listings at once: each is a process, and memory for all it prints. */
 const atOnce = 4;
 
-/** Serves `zfs.<host>.snapshots`: all of it to administrators and viewers, and to another host what concerns that. */
+/** Serves `zfs.<host>.snapshots`: all of it to administrators and viewers, and to another host the datasets that concern it. */
 export function serveListings(deps: AskedDeps, isPrivate: boolean): Served[] {
   const { host, instance, bus } = deps;
   return serveVerb(
@@ -54,7 +54,7 @@ async function* list({ host, bus, zfs, log }: AskedDeps, asked: SnapshotsRequest
   if (first) yield* numbered([{ ...first, ...facts }, ...others]);
 }
 
-/** @throws ZpsendError NOT_ALLOWED for what is not the asking host's to know, whether it is there or not */
+/** @throws ZpsendError NOT_ALLOWED for a dataset that the asking host may not list, whether it exists or not */
 async function* listFor(deps: AskedDeps, asker: string, asked: SnapshotsRequest) {
   const { host, bus, rules } = deps;
   const isDecided = rules.send.allow !== undefined || isInPlace(rules, asker, asked);
@@ -88,7 +88,7 @@ function notFor(
   const sends = rules.send.allow ? 'its send.allow does not send it there' : 'it was never sent there';
   return new ZpsendError(
     'NOT_ALLOWED',
-    `${asker} may not list ${dataset} on ${host}: its receive.allow gives ${asker} no place there, and ${sends}. ` +
+    `${asker} may not list ${dataset} on ${host}: its receive.allow does not let ${asker} write there, and ${sends}. ` +
       `To write there, add {from: "${asker}", into: "${dataset}"}, or a dataset above, to receive.allow on ${host}. An administrator asks as himself, without the inbox prefix of a host`,
     { asker, dataset },
   );

@@ -3,7 +3,7 @@ import { type Code, ZpsendError } from '../../schemas/errors.ts';
 import type { LogEvent } from '../../schemas/log-event.ts';
 import type { Note } from '../../schemas/plan.ts';
 
-/** What a line is about, where it is about one job: the same names in the logs of both services. */
+/** The fields of a line about one job: the same names in the logs of both services. */
 export interface LogFields {
   readonly job?: string;
   readonly transfer?: string;
@@ -23,9 +23,9 @@ export interface LogFields {
   readonly instance?: string;
   /** The kind of a note of a plan. */
   readonly note?: Note['kind'];
-  /** What is destroyed of the target. */
+  /** The snapshots that are destroyed on the target. */
   readonly snapshots?: readonly string[];
-  /** A dataset that is made above what is received. */
+  /** A parent that is created for the received dataset. */
   readonly parent?: string;
 }
 
@@ -45,7 +45,7 @@ const inWords = new Set([
 
 type Write = (event: LogEvent, words: string, fields?: LogFields) => void;
 
-/** One line at a time: what it is about, in words for people, and fields besides. */
+/** One line at a time: its event, a message for people, and its fields. */
 export interface Log {
   readonly debug: Write;
   readonly info: Write;
@@ -66,10 +66,10 @@ export function logOf(logger: pino.Logger): Log {
 
 const labels: Record<number, string> = { 10: 'TRACE', 20: 'DEBUG', 30: 'INFO', 40: 'WARN', 50: 'ERROR', 60: 'FATAL' };
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: what could steer a terminal is shown as `?`
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are shown as `?`
 const harmless = (text: string): string => text.replace(/[\x00-\x1f\x7f-\x9f]/g, '?');
 
-/** Whose line it is, as far as its words do not name it. */
+/** The job's fields that the message does not name. */
 function about({ job, dataset, snapshot = dataset, target }: LogFields, words: string, hostname: string): string {
   const [host = '', place = ''] = target?.split(/:(.*)/s, 2) ?? [];
   const isSaid = snapshot && words.includes(snapshot) && words.includes(host === hostname ? place : host);

@@ -19,7 +19,7 @@ import { type Log, openLog } from './log.ts';
 import { openSupervisor, type Supervisor } from './supervisor.ts';
 import { watchEndpoints } from './watch-endpoints.ts';
 
-/** What a service is made of. */
+/** The parts of a service. */
 export interface ServiceContext {
   readonly settings: Settings;
   readonly host: string;
@@ -34,14 +34,14 @@ export interface ServiceContext {
 
 interface RunningService {
   readonly endpoints: Served[];
-  /** Ends what runs, cleanly: holds and locks are given back. */
+  /** Ends all work cleanly: holds and locks are released. */
   stop(): Promise<void>;
 }
 
 export interface Service {
   readonly name: 'sender' | 'receiver';
   readonly description: string;
-  /** Judges what its schema cannot, before anything starts. @throws ZpsendError BAD_REQUEST */
+  /** Checks the settings beyond their schema, before anything starts. @throws ZpsendError BAD_REQUEST */
   check?(settings: Settings): void;
   begin(context: ServiceContext): Promise<RunningService>;
 }
@@ -54,7 +54,7 @@ export interface RunOptions {
   readonly private: boolean;
 }
 
-/** Resolves with what ended the service: a signal, or the closing of standard input. */
+/** Resolves with the end of the service: a signal, or the closing of standard input. */
 function endOfService(isPrivate: boolean): Promise<string> {
   return new Promise((resolve) => {
     // the listeners stay: without one, the clean-up of child processes would end this process at once
@@ -153,7 +153,7 @@ export async function runService(service: Service, options: RunOptions): Promise
   return reason instanceof Error ? statusOf(reason) : 0;
 }
 
-/** What has to be mended before another start can succeed is 2: no supervisor need try again. */
+/** 2 for an error that needs a fix before another start: no supervisor need retry. */
 const statusOf = (error: Error): number =>
   error instanceof ZpsendError && (['BAD_REQUEST', 'OTHER_MACHINE'].includes(error.code) || isDeniedEndpoint(error))
     ? 2

@@ -8,7 +8,7 @@ import { type AskerRules, type Share, shareOf } from './ask-rules.ts';
 
 /** Which of a host's datasets another host may see. */
 export interface Shown {
-  /** What it may see of a dataset's snapshots, bookmarks and partial state. */
+  /** The part that it may see of a dataset's snapshots, bookmarks and partial state. */
   shareOf(dataset: string): Share;
   /** Does something that it may see lie here or below? Such a dataset is shown without its contents. */
   leadsTo(dataset: string): boolean;
@@ -23,7 +23,7 @@ export const isInPlace = (rules: AskerRules, asker: string, { dataset }: Snapsho
   dataset !== undefined && placesFor(rules, asker).some((place) => isWithin(dataset, place));
 
 /**
- * A host sees where it may write, and what is sent to it: by `send.allow`, and where there is none by what was sent before.
+ * A host sees the datasets that it may write, and those sent to it: by `send.allow`, and without that by earlier sends.
  * @param sent datasets that were sent to it
  */
 export function shownTo(asker: string, rules: AskerRules, sent: readonly string[]): Shown {
@@ -32,7 +32,7 @@ export function shownTo(asker: string, rules: AskerRules, sent: readonly string[
     ? rules.send.allow.filter((rule) => namesTarget(rule, asker)).map(({ dataset }) => dataset)
     : sent;
   const were = new Set(sent);
-  /** Of a replica that is a place itself, what was renamed out of its way lies beside it, and is its own too. */
+  /** Siblings of a replica at a rule's own dataset that were rotated for it; they belong to it too. */
   const isRotated = (dataset: string): boolean =>
     parentOf(dataset) !== undefined &&
     places.includes(originalNameOf(dataset) ?? '') &&
@@ -53,13 +53,13 @@ export function shownTo(asker: string, rules: AskerRules, sent: readonly string[
 export const mayAsk = ({ shareOf: share, leadsTo }: Shown, { dataset }: SnapshotsRequest): boolean =>
   dataset === undefined || share(dataset) !== 'nothing' || leadsTo(dataset);
 
-/** An entry without what is in the dataset. */
+/** An entry without the dataset's contents. */
 function bare({ resumeToken: _, rolledBack: __, origin, ...entry }: DatasetEntry, keepsOrigin: boolean): DatasetEntry {
   return { ...entry, snapshots: [], bookmarks: [], withheld: true, ...(origin && keepsOrigin && { origin }) };
 }
 
 /**
- * Datasets whose key a change of a seen one's touches: all clones of a family share one wrapped key, and others take theirs from it. A plan
+ * Datasets whose key changes with a shown one's key: all clones of a family share one wrapped key, and others take theirs from it. A plan
  * that did not see them would lock them out.
  */
 function keyRelatives(entries: readonly DatasetEntry[], isSeen: (entry: DatasetEntry) => boolean) {
@@ -75,8 +75,8 @@ function keyRelatives(entries: readonly DatasetEntry[], isSeen: (entry: DatasetE
 }
 
 /**
- * What a host is shown of a listing: its own datasets, and without their contents what leads to these, depends on them, or was asked for by
- * name, since nothing at all would look as if it were not there.
+ * The part of a listing that a host is shown: its own datasets; and without their contents their parents, their dependents, and datasets
+ * requested by name, which would otherwise look missing.
  */
 export function showing(entries: readonly DatasetEntry[], shown: Shown, asked?: string): DatasetEntry[] {
   const isSeen = ({ name, encryption }: DatasetEntry): boolean => {

@@ -1,7 +1,7 @@
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { Repaired, StaleMark, StaleMarks, StaleNote } from '../../schemas/stale.ts';
 
-/** What one look has found. */
+/** The findings of one check. */
 export interface Found {
   readonly staleMarks: readonly StaleMark[];
   readonly notes: readonly StaleNote[];
@@ -12,7 +12,7 @@ const mostNotes = 100;
 /** Of why something was not repaired, in characters. */
 const mostWhy = 300;
 
-/** The reply to a look: as much as is small beside what one message may hold, and how many more there are. */
+/** The reply to a check: a list far below the size limit of one message, and the number of further marks. */
 export function staleReply(host: string, { staleMarks, notes }: Found, maxPayload: number): StaleMarks {
   const listed: StaleMark[] = [];
   let room = maxPayload / 4;
@@ -25,7 +25,7 @@ export function staleReply(host: string, { staleMarks, notes }: Found, maxPayloa
 }
 
 /**
- * Mends exactly what was asked for, and of that only what a new look still finds to be a stale mark: what has changed
+ * Repairs exactly the requested marks, and of these only those that a new check still finds to be stale: what has changed
  * since it was listed is left alone.
  * @param repairOne releases the hold, or removes the bookmark, and nothing else
  */

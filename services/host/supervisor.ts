@@ -3,7 +3,7 @@ import { timing } from '../../lib/time/timing.ts';
 
 /**
  * systemd, as far as it asks for the state of a service (`Type=notify`, sd_notify(3)). Under anything else nothing is sent.
- * The watchdog hears only from the event loop: a new start repairs neither NATS nor ZFS, and ends the jobs that would outlast their trouble.
+ * Only the event loop feeds the watchdog: a restart fixes neither NATS nor ZFS, and ends the jobs that would outlast their failures.
  */
 export interface Supervisor {
   /** The configuration is read. From here on systemd takes the service for started, and its watchdog gets a message while the event loop turns. */
@@ -39,7 +39,7 @@ export const everyMs = ({ WATCHDOG_USEC }: NodeJS.ProcessEnv): number => {
   return watchdogMs > 0 ? Math.max(10, watchdogMs / 3) : timing.machine.supervisorMs;
 };
 
-/** @param env what systemd started the service with; @param warn called once when systemd cannot be reached */
+/** @param env the environment of the service; @param warn called once when systemd cannot be reached */
 export function openSupervisor(env: NodeJS.ProcessEnv, warn: (text: string) => void): Supervisor {
   const notify = notifierOf(env);
   if (notify) return telling(notify, everyMs(env), warn);

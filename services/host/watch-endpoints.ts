@@ -23,8 +23,8 @@ interface WatchDeps {
 }
 
 /**
- * Follows whether the NATS server lets a service have its requests. What is denied at the beginning the caller reports; later it is logged
- * once, and subscribed to again by the clock and on each new connection, since an administrator may repair the permissions at any time.
+ * Follows whether the NATS server permits a service its subscriptions. The caller reports a denial at the start; later ones are logged once.
+ * They are subscribed to again by the clock and on each new connection, since an administrator may fix the permissions at any time.
  */
 export function watchEndpoints(
   { host, bus, log, endpoints, clock = systemClock }: WatchDeps,
@@ -34,7 +34,7 @@ export function watchEndpoints(
   let denial: ZpsendError | undefined;
   let isStopped = false;
 
-  /** The server's refusals come before its answer to a flush. Where that fails, a new connection asks for everything again. */
+  /** The server's refusals come before its answer to a flush. If the flush fails, a new connection subscribes again. */
   const flushed = (): Promise<boolean> =>
     bus.nc.flush().then(
       () => true,
@@ -54,10 +54,10 @@ export function watchEndpoints(
   async function logNews(): Promise<void> {
     if (!(await judge()) || isStopped) return;
     if (denial)
-      log.error('nats.denied', `${denial.code}: ${denial.message}; it is tried again until then`, {
+      log.error('nats.denied', `${denial.code}: ${denial.message}; retrying`, {
         code: denial.code,
       });
-    else log.info('nats.permitted', `the NATS server lets requests to ${host} come here again`);
+    else log.info('nats.permitted', `the NATS server permits requests to ${host} again`);
   }
   let last: Promise<unknown> = Promise.resolve();
   const inTurn = (work: () => Promise<void>): void => {
@@ -65,7 +65,7 @@ export function watchEndpoints(
   };
 
   let turn = 0;
-  /** One each time, in turn, so that a denial that stays is one line in the server's log; where it is let through, all others. */
+  /** One each time, in turn, so that a lasting denial is one line in the server's log; if it succeeds, all others. */
   async function again(): Promise<void> {
     const found = denied();
     const tried = found[turn % found.length];

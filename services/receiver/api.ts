@@ -35,7 +35,7 @@ export interface Receiver {
   stop(): Promise<void>;
 }
 
-/** What the endpoints of a receiver need. */
+/** The deps of a receiver's endpoints. */
 interface Serving {
   readonly deps: ReceiveDeps;
   readonly config: ReceiveConfig;

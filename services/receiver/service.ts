@@ -35,7 +35,7 @@ async function begin(context: ServiceContext) {
   const window = windowFor(receive.maxConcurrent);
   const locks = lazily(context);
   locks().catch((error) =>
-    log.error('locks.unavailable', `${ZpsendError.from(error).message}; receives are refused until then`),
+    log.error('locks.unavailable', `${ZpsendError.from(error).message}; receives are refused meanwhile`),
   );
   if (receive.allow.length === 0) {
     log.warn(

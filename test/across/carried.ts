@@ -27,7 +27,7 @@ export interface Carried {
 
 const streamFile = (folder: string, index: number): string => join(folder, `${index}.zs`);
 
-/** What the package's snapshots are, by name below `root`. */
+/** The digests of the package's snapshots, by name below `root`. */
 export const guidsBelow = (z: Lab, root: string): Record<string, string> =>
   Object.fromEntries(
     z
@@ -62,7 +62,7 @@ export async function carryAway(
   writeFileSync(join(goesTo, 'carried.json'), JSON.stringify(carried));
 }
 
-/** What was carried here, and a stream of it. */
+/** The carried package, and a stream of it. */
 export function brought(folder: string): Carried & { stream(index: number): NodeJS.ReadableStream } {
   const carried: Carried = JSON.parse(readFileSync(join(folder, 'carried.json'), 'utf8'));
   return { ...carried, stream: (index) => createReadStream(streamFile(folder, index)) };

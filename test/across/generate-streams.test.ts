@@ -9,7 +9,7 @@ import { carryAway, guidsBelow } from './carried.ts';
 const z = lab(512 * MIB);
 const zfs = createZfs({ host: 'here', env: z.env });
 
-test('a tree with every kind of dataset is planned, and its streams are left for another release', async () => {
+test('a tree with every kind of dataset is planned, and its streams are stored for another release', async () => {
   const root = `${z.source}/tree`;
   const key = join(tmpdir(), 'across-key');
   writeFileSync(key, '12345678\n');

@@ -15,7 +15,7 @@ const zfs = createZfs({ host: 'here', env: z.env });
 const carried = comesFrom === undefined ? undefined : brought(comesFrom);
 const properties = { set: { readonly: 'on' }, exclude: [] };
 
-test('what another release sent arrives, equal, and goes on from here', async () => {
+test('streams of another release arrive, equal, and their chains continue', async () => {
   if (!carried) throw new Error('test/openzfs-vm/across runs this, and names the folder of the streams');
   const root = `${z.target}/tree`;
   const here = (name: string): string => name.replace(carried.into, root);
@@ -38,7 +38,7 @@ test('what another release sent arrives, equal, and goes on from here', async ()
   }
   expect(guidsBelow(z, root)).toEqual(carried.guids);
   expect(z.value('origin', `${root}/clone`)).toBe(`${root}/large@2`);
-  // what is sent raw by itself is its own encryption root, until zfs change-key -i
+  // a dataset that is sent raw alone is its own encryption root, until zfs change-key -i
   const secret = [`${root}/enc`, `${root}/enc/kid`];
   for (const name of secret) {
     expect([z.value('keystatus', name), z.value('encryptionroot', name)]).toEqual(['unavailable', name]);

@@ -79,7 +79,7 @@ async function pass(send: ZfsProcess, receive: ZfsProcess) {
 const guidOf = async (name: string) => (await zfs.inspect([name]))[0]?.guid;
 
 describe('listEach', () => {
-  it('lists in one command those of the named datasets that exist, without what lies below them', async () => {
+  it('lists in one command the named datasets that exist, without their descendants', async () => {
     await admin('create', `${src}/each`);
     await admin('create', `${src}/each/below`);
     await admin('snapshot', '-r', `${src}/each@1`);
@@ -96,11 +96,11 @@ describe('listEach', () => {
     await admin('destroy', '-r', `${src}/each`);
   });
 
-  it('is empty where none of them exists', async () => expect(await zfs.listEach([`${src}/gone`])).toEqual([]));
+  it('is empty if none of them exists', async () => expect(await zfs.listEach([`${src}/gone`])).toEqual([]));
 });
 
 describe('list', () => {
-  it('gives datasets, snapshots and bookmarks of one dataset, or with its descendants', async () => {
+  it('returns datasets, snapshots and bookmarks of one dataset, or with its descendants', async () => {
     await admin('create', `${made}/my data:1`);
     await admin('snapshot', `${made}/my data:1@at 12:00`);
     await admin('create', '-V', '8M', `${made}/vol`);
@@ -127,14 +127,14 @@ describe('list', () => {
     expect(everything).toEqual(expect.arrayContaining([src, dst, `${made}/vol`]));
   });
 
-  it('knows the guid of a clone’s origin, inside the listing and outside of it', async () => {
+  it('has the guid of a clone’s origin, inside and outside of the listing', async () => {
     await admin('clone', `${made}@b`, `${src}/clone`);
     const origin = { name: `${made}@b`, guid: await guidOf(`${made}@b`) };
     expect((await zfs.list({ dataset: `${src}/clone` }))[0]?.origin).toEqual(origin);
     expect((await zfs.list({})).find(({ name }) => name === `${src}/clone`)?.origin).toEqual(origin);
   });
 
-  it('of what is not there is NO_SUCH_DATASET', async () => {
+  it('of a missing dataset is NO_SUCH_DATASET', async () => {
     await expect(zfs.list({ dataset: `${src}/none` })).rejects.toMatchObject({
       code: 'NO_SUCH_DATASET',
       message: mentions(`${src}/none`, 'smos-01'),
@@ -146,7 +146,7 @@ describe('foreign text', () => {
   const own = `${src}/own`;
   const marked = (more: object) => expect.objectContaining({ name: own, ...more });
 
-  it('what zpsend notes at a dataset is read, and what is inherited is as it is', async () => {
+  it('in zpsend’s own properties is read, and inherited values are kept', async () => {
     await admin('create', own);
     const { guid } = (await zfs.list({ dataset: own }))[0] ?? {};
     await admin('set', `zpsend:stream=${guid}:raw`, `zpsend:rollback=${guid}:abcdef1`, own);
@@ -193,7 +193,7 @@ describe('foreign text', () => {
     await admin('destroy', '-r', own);
   });
 
-  it('in the tag of a hold refuses the list of holds', async () => {
+  it('in the tag of a hold fails the list of holds', async () => {
     const snapshot = `${made}@a`;
     for (const tag of ['a\tb', `a\n${made}@b\tzpsend:base`]) {
       await admin('hold', tag, snapshot);
@@ -204,8 +204,8 @@ describe('foreign text', () => {
   });
 });
 
-describe('look', () => {
-  it('gives those names that exist and leaves out the others', async () => {
+describe('inspect', () => {
+  it('returns the names that exist and leaves out the others', async () => {
     const names = [made, `${made}@b`, `${made}#b`];
     const missing = [`${src}/none`, `${made}@none`, `${made}#none`, 'nopool/x', `${src}/none@x`];
     const seen = await zfs.inspect([...names, ...missing]);
@@ -217,7 +217,7 @@ describe('look', () => {
 });
 
 describe('send and receive', () => {
-  it('bring a full stream, an incremental from a snapshot and one from a bookmark, guids kept', async () => {
+  it('replicate a full stream, an incremental from a snapshot and one from a bookmark, with their guids', async () => {
     await history(`${src}/a`);
     const into = { dataset: `${dst}/a`, ...bare };
     await pass(zfs.send({ to: `${src}/a@a` }), zfs.receive({ ...into, snapshot: 'a' }));
@@ -236,7 +236,7 @@ describe('send and receive', () => {
     expect(await admin('get', '-Hp', '-o', 'value', 'readonly', `${dst}/a`)).toBe('on');
   });
 
-  it('bring a clone onto its origin', async () => {
+  it('replicate a clone of its origin', async () => {
     await admin('clone', `${made}@a`, `${src}/o2`);
     await admin('snapshot', `${src}/o2@x`);
     await pass(zfs.send({ to: `${made}@a` }), zfs.receive({ dataset: `${dst}/o`, snapshot: 'a', ...bare }));
@@ -250,7 +250,7 @@ describe('send and receive', () => {
     });
   });
 
-  it('that are cut leave a token, with which the rest is sent and received under the same name', async () => {
+  it('leave a token after an interruption, with which the rest arrives under the same name', async () => {
     await admin('create', `${src}/cut`);
     await write(`${src}/cut`, 24 * MIB);
     await admin('snapshot', `${src}/cut@a`);
@@ -269,7 +269,7 @@ describe('send and receive', () => {
     expect(await zfs.estimate({ token })).toBeGreaterThan(MIB);
 
     const rest = await buffer(zfs.send({ token }).stdout);
-    // what is made from its contents is as good
+    // a token made from its contents is as good
     const made = encodeToken(said);
     expect(decodeToken(made)).toEqual(said);
     expect((await buffer(zfs.send({ token: made }).stdout)).equals(rest)).toBe(true);
@@ -282,7 +282,7 @@ describe('send and receive', () => {
     expect((await zfs.inspect([`${dst}/cut`]))[0]).not.toHaveProperty('resumeToken');
   });
 
-  it('that are cut in an incremental say its base, and an abort gives the dataset back as it was', async () => {
+  it('leave the base of an interrupted incremental in its token, and an abort restores the dataset', async () => {
     await admin('create', `${src}/inc`);
     await admin('snapshot', `${src}/inc@a`);
     await write(`${src}/inc`, 12 * MIB);
@@ -312,7 +312,7 @@ describe('send and receive', () => {
     expect(left?.snapshots).toHaveLength(1);
   });
 
-  it('that are killed are over soon', async () => {
+  it('end soon after a kill', async () => {
     await admin('create', `${src}/kill`);
     await write(`${src}/kill`, 16 * MIB);
     await admin('snapshot', `${src}/kill@a`);
@@ -326,7 +326,7 @@ describe('send and receive', () => {
     await expect(receive.done).rejects.toMatchObject({ name: 'ZpsendError' });
   });
 
-  it('refuse with the code of what is wrong', async () => {
+  it('fail with the code of the error', async () => {
     await admin('clone', `${made}@a`, `${src}/other`);
     await admin('snapshot', `${src}/other@a`);
     const into = { dataset: `${dst}/e`, ...bare };
@@ -377,7 +377,7 @@ async function firstChunk(stdout: Readable): Promise<Uint8Array> {
 }
 
 describe('holds', () => {
-  it('are put, listed and taken away again, and the second time is no error', async () => {
+  it('are set, listed and released, and a repetition is no error', async () => {
     const [a, b, gone] = [`${made}@a`, `${made}@b`, `${made}@gone`];
     await zfs.hold('zpsend:one', [a, b]);
     await zfs.hold('zpsend:one', [a, b]);
@@ -396,7 +396,7 @@ describe('holds', () => {
     expect(await zfs.holds([gone])).toEqual([]);
   });
 
-  it('on what is not there are NO_SUCH_SNAPSHOT', async () => {
+  it('on a missing snapshot fail with NO_SUCH_SNAPSHOT', async () => {
     await expect(zfs.hold('zpsend:x', [`${made}@a`, `${made}@none`])).rejects.toMatchObject({
       code: 'NO_SUCH_SNAPSHOT',
     });
@@ -405,8 +405,8 @@ describe('holds', () => {
   });
 });
 
-describe('questions', () => {
-  it('about sizes are near the truth, or refused with a code', async () => {
+describe('queries', () => {
+  it('of sizes are close to the real size, or fail with a code', async () => {
     const step = { to: `${made}@b`, from: `${made}@a` };
     const truth = (await buffer(zfs.send(step).stdout)).length;
     const guess = (await zfs.estimate(step)) ?? 0;
@@ -416,7 +416,7 @@ describe('questions', () => {
     await expect(zfs.estimate(baseless)).rejects.toMatchObject({ code: 'BASE_MISSING' });
   });
 
-  it('about the version and the pools are answered', async () => {
+  it('of the version and the pools succeed', async () => {
     expect(await zfs.version()).toMatch(/^zfs/);
     const pools = await zfs.pools();
     expect(pools.find(({ name }) => name === src)).toMatchObject({ health: 'ONLINE', size: expect.any(Number) });

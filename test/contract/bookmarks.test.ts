@@ -21,7 +21,7 @@ const marks = (dataset: string): string[] =>
   z.ok('list', '-H', '-t', 'bookmark', '-o', 'name', dataset).map((name) => name.slice(dataset.length));
 
 describe('a cursor bookmark', () => {
-  test('is made once, has the guid of its snapshot, and is removed once; again is no error', async () => {
+  test('is created once, has the guid of its snapshot, and is removed once; a repetition is no error', async () => {
     const cursor = `${fs}#zpsend_smos-00_0123abcd_1`;
     await zfs().bookmark(`${fs}@1`, cursor);
     await zfs().bookmark(`${fs}@1`, cursor);
@@ -34,7 +34,7 @@ describe('a cursor bookmark', () => {
     expect(z.ok('list', '-H', '-d', '1', '-t', 'snapshot', '-o', 'name', fs)).toHaveLength(2);
   });
 
-  test('of another bookmark is of the same snapshot, and stays when that one goes', async () => {
+  test('of another bookmark has the same snapshot, and outlives the other one', async () => {
     z.ok('bookmark', `${fs}@1`, `${fs}#weekly`);
     const guid = z.value('guid', `${fs}@1`);
     z.ok('destroy', `${fs}@1`);
@@ -44,7 +44,7 @@ describe('a cursor bookmark', () => {
     expect(z.ok('list', '-H', '-t', 'bookmark', '-o', 'name,guid', fs)).toEqual([`${cursor}\t${guid}`]);
   });
 
-  test('of a snapshot that is gone cannot be made', async () => {
+  test('of a missing snapshot cannot be created', async () => {
     expect(await rejection(zfs().bookmark(`${fs}@none`, `${fs}#zpsend_x`))).toMatchObject({ code: 'NO_SUCH_SNAPSHOT' });
     expect(await rejection(zfs().bookmark(`${fs}/none@1`, `${fs}/none#zpsend_x`))).toMatchObject({
       code: 'NO_SUCH_SNAPSHOT',
@@ -61,7 +61,7 @@ describe('a cursor bookmark', () => {
     });
   });
 
-  test('goes with its dataset when that is renamed, and is the base after every snapshot is gone', () => {
+  test('is renamed with its dataset, and is a base after every snapshot is gone', () => {
     z.ok('bookmark', `${fs}@2`, `${fs}#zpsend_smos-00_0123abcd_2`);
     const copy = `${z.target}/r${count}`;
     z.feed(z.stream(`${fs}@2`), 'receive', '-s', '-u', copy);
@@ -75,7 +75,7 @@ describe('a cursor bookmark', () => {
     expect(z.digest(`${copy}@3`)).toBe(z.digest(`${fs}-moved@3`));
   });
 
-  test('is refused by a pool without the feature, and everything else goes on there', async () => {
+  test('is refused by a pool without the feature, and other commands succeed there', async () => {
     const old = z.pool('old', 96 * MIB, '-d');
     z.ok('create', `${old}/a`);
     z.ok('snapshot', `${old}/a@1`);
@@ -87,7 +87,7 @@ describe('a cursor bookmark', () => {
 });
 
 describe('a hold on the newest snapshot', () => {
-  test('lets the next incremental in, and keeps that snapshot from being destroyed', async () => {
+  test('admits the next incremental, and protects the snapshot from being destroyed', async () => {
     const copy = `${z.target}/h${count}`;
     z.feed(z.stream(`${fs}@1`), 'receive', '-s', '-u', copy);
     await zfs().hold('zpsend:base', [`${copy}@1`]);
@@ -102,7 +102,7 @@ describe('a hold on the newest snapshot', () => {
   });
 });
 
-test('properties are read of those datasets that exist', async () => {
+test('properties are read for the datasets that exist', async () => {
   const read = await zfs().properties([fs, `${fs}/none`], ['setuid', 'devices']);
   expect([...read]).toEqual([[fs, { setuid: 'on', devices: 'on' }]]);
   z.ok('set', 'setuid=off', fs);

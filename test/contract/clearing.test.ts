@@ -44,12 +44,12 @@ function diverge(t: string, ...snapshots: string[]): void {
 }
 
 describe('destroying snapshots by name', () => {
-  test('takes all of them or, where one is held or cloned from, none', async () => {
+  test('destroys all of them, or none if one is held or cloned from', async () => {
     const { t } = replicated('all');
     diverge(t, 'x', 'y', 'z');
     const before = there(t);
     z.ok('hold', 'keep', `${t}@y`);
-    // 2.1 says no more than that it is busy
+    // 2.1 prints only that it is busy
     expect(await codeOf(zfs.destroySnapshots(t, ['x', 'y', 'z']))).toMatch(/^(?:DIVERGED|BUSY)$/);
     expect(there(t)).toEqual(before);
     z.ok('release', 'keep', `${t}@y`);
@@ -62,7 +62,7 @@ describe('destroying snapshots by name', () => {
     expect(await codeOf(zfs.destroySnapshots(t, ['x']))).toBe('NO_SUCH_SNAPSHOT');
   });
 
-  test('leaves what was written in the dataset, which a rollback then drops', async () => {
+  test('keeps data written in the dataset, which a rollback then discards', async () => {
     const { s, t } = replicated('kept');
     expect(written(t)).toBe(0);
     diverge(t, 'x');
@@ -77,7 +77,7 @@ describe('destroying snapshots by name', () => {
 });
 
 describe('a rollback without -r', () => {
-  test('is refused where anything newer is there, a snapshot or a bookmark', async () => {
+  test('is refused if a newer snapshot or bookmark exists', async () => {
     const { t } = replicated('newer');
     expect(await codeOf(zfs.rollback(`${t}@1`))).toBe('DIVERGED');
     z.ok('bookmark', `${t}@2`, `${t}#2`);
@@ -88,7 +88,7 @@ describe('a rollback without -r', () => {
     expect(await codeOf(zfs.rollback(`${t}@none`))).toBe('NO_SUCH_SNAPSHOT');
   });
 
-  test('does not touch what an interrupted receive has left, which then goes on', async () => {
+  test('keeps the state of an interrupted receive, which then continues', async () => {
     const { s, t } = replicated('partial');
     z.write(s, 4_000_000);
     z.ok('snapshot', `${s}@4`);
@@ -96,7 +96,7 @@ describe('a rollback without -r', () => {
     expect(z.feed(cut, 'receive', '-s', '-u', `${t}@4`).exit).toBe(1);
     const token = z.value('receive_resume_token', t);
     expect(token).toMatch(/^1-/);
-    // what it begins from cannot go meanwhile
+    // its base cannot be destroyed meanwhile
     expect(await codeOf(zfs.destroySnapshots(t, ['2']))).toBe('DIVERGED');
     z.write(t, 50_000);
     expect(await codeOf(zfs.rollback(`${t}@2`))).toBe('done');
@@ -106,7 +106,7 @@ describe('a rollback without -r', () => {
   });
 });
 
-describe('what a rollback would lose', () => {
+describe('the loss of a rollback', () => {
   test('is counted since any snapshot, regardless of snapshots in between', async () => {
     const { t } = replicated('since');
     expect(await zfs.writtenSince(`${t}@2`)).toBe(0);
@@ -122,7 +122,7 @@ describe('what a rollback would lose', () => {
     expect(await codeOf(zfs.writtenSince(`${t}_none@y`))).toBe('NO_SUCH_DATASET');
   });
 
-  test('is marked before: the dataset tells it, neither what lies below nor a clone does, and a rollback leaves it', async () => {
+  test('is marked before: the dataset has the mark, its descendants and clones do not, and a rollback keeps it', async () => {
     const { t } = replicated('marked');
     z.ok('create', `${t}/kid`);
     z.ok('clone', `${t}@2`, `${t}_clone`);
@@ -141,7 +141,7 @@ describe('what a rollback would lose', () => {
     expect(await told()).toEqual([]);
   });
 
-  test.runIf(isReal)('is all counted once the mark is set, also what was written a moment before', async () => {
+  test.runIf(isReal)('is fully counted once the mark is set, also data written a moment before', async () => {
     const { t } = replicated('moment');
     z.ok('mount', t);
     const file = join(z.value('mountpoint', t), 'file');
@@ -154,7 +154,7 @@ describe('what a rollback would lose', () => {
 });
 
 describe('rotating a dataset', () => {
-  test('keeps all snapshots, holds and partial state, and it starts again as a clone', async () => {
+  test('keeps all snapshots, holds and partial state, and the dataset starts again as a clone', async () => {
     const { s, t } = replicated('rotate');
     const cut = z.stream('-i', '@2', `${s}@3`).subarray(0, 150_000);
     expect(z.feed(cut, 'receive', '-s', '-u', `${t}@3`).exit).toBe(1);
@@ -172,14 +172,14 @@ describe('rotating a dataset', () => {
     expect(z.value('origin', t)).toBe(`${t}_diverged_7@2`);
     expect(written(t)).toBe(0);
     expect(z.digest(`${t}@3`)).toBe(z.digest(`${s}@3`));
-    // and goes on like any other
+    // and continues like any other
     z.write(s, 100_000);
     z.ok('snapshot', `${s}@4`);
     expect(z.feed(z.stream('-i', '@3', `${s}@4`), 'receive', '-s', '-u', `${t}@4`)).toEqual(done);
     z.ok('release', 'keep', `${t}_diverged_7@x`);
   });
 
-  test('is done to a volume as well', async () => {
+  test('also works for a volume', async () => {
     const [s, t] = [`${z.source}/vol`, `${z.target}/vol`];
     z.ok('create', '-V', '8M', s);
     for (const name of ['1', '2']) z.ok('snapshot', `${s}@${name}`);
@@ -193,7 +193,7 @@ describe('rotating a dataset', () => {
     await zfs.rollback(`${t}_diverged_7@1`);
   });
 
-  test('is refused onto what is there, to another pool, and of what is not there', async () => {
+  test('is refused to an existing name, to another pool, and for a missing dataset', async () => {
     const { s, t } = replicated('refused');
     expect(await codeOf(zfs.rename(t, z.target))).not.toBe('done');
     z.ok('create', `${t}_2`);
@@ -204,7 +204,7 @@ describe('rotating a dataset', () => {
     expect(there(t)).toEqual(['refused', 'refused@1', 'refused@2']);
   });
 
-  test('moves what lies below it along', async () => {
+  test('moves the descendants too', async () => {
     const { t } = replicated('family');
     z.ok('create', `${t}/kid`);
     z.ok('snapshot', `${t}/kid@k`);

@@ -82,7 +82,7 @@ test('clones of clones arrive as clones, in a tree whose snapshots have one crea
   expect(z.digest(`${t}/whole@send`)).toBe(z.digest(`${s}/b/2@send`));
 });
 
-test('with an origin given an ordinary incremental makes a clone too; what exists takes none of a clone', () => {
+test('with a given origin an ordinary incremental makes a clone too; an existing dataset receives none of a clone', () => {
   const [s, t] = [history(`${z.source}/plain`, '1', '2', '3'), `${z.target}/plain`];
   expect(bring(`${s}@1`, `${t}@1`)).toEqual(done);
   const step = { from: '@1', origin: `${t}@1` };
@@ -103,7 +103,7 @@ test('with an origin given an ordinary incremental makes a clone too; what exist
   expect(bring(`${s}-clone@c`, `${t}@c`, { from: `${s}@1` })).toMatchObject(exists);
 });
 
-test('a clone’s past goes on in its origin’s dataset, for snapshots and for bookmarks', () => {
+test('a clone’s earlier snapshots are in its origin’s dataset, for snapshots and for bookmarks', () => {
   const [s, t] = [history(`${z.source}/past`, '1', '2', '3'), `${z.target}/past`];
   for (const name of ['1', '2', '3']) z.ok('bookmark', `${s}@${name}`, `#${name}`);
   z.ok('clone', `${s}@2`, `${s}-clone`);
@@ -124,7 +124,7 @@ test('a clone’s past goes on in its origin’s dataset, for snapshots and for 
   }
 });
 
-test('a clone that was cut goes on from its token without being told its origin again', () => {
+test('an interrupted clone continues from its token without its origin', () => {
   const [s, t] = [history(`${z.source}/cut`, '1'), `${z.target}/cut`];
   z.ok('clone', `${s}@1`, `${s}-clone`);
   for (const name of [s, `${s}-clone`]) {
@@ -145,7 +145,7 @@ test('a clone that was cut goes on from its token without being told its origin 
 });
 
 describe('promote', () => {
-  test('takes over the origin, what is before it, and the clones of all that; one promote is one generation', () => {
+  test('takes over the origin, its earlier snapshots, and all their clones; one promote is one generation', () => {
     const a = history(`${z.source}/pa`, '1', '2', '3');
     const [c, d, e] = [`${z.source}/pc`, `${z.source}/pd`, `${z.source}/pe`];
     z.ok('clone', `${a}@2`, c);
@@ -172,7 +172,7 @@ describe('promote', () => {
     );
   });
 
-  test('is refused where a snapshot that would move has a name that is taken', () => {
+  test('is refused if a snapshot that would move has an existing name', () => {
     const [s, clone] = [history(`${z.source}/clash`, '1', '2'), `${z.source}/clash-clone`];
     z.ok('clone', `${s}@2`, clone);
     z.ok('snapshot', `${clone}@1`);
@@ -180,7 +180,7 @@ describe('promote', () => {
     expect(snapshotsOf('clash')).toEqual(['clash@1', 'clash@2']);
   });
 
-  test('makes the next incremental of the old dataset a clone’s, which only a bookmark of the base mends', () => {
+  test('makes the next incremental of the old dataset a clone’s, which only a bookmark of the base fixes', () => {
     const [s, t] = [history(`${z.source}/next`, '1'), `${z.target}/next`];
     expect(bring(`${s}@1`, `${t}@1`)).toEqual(done);
     z.ok('clone', `${s}@1`, `${s}-clone`);
@@ -197,7 +197,7 @@ describe('promote', () => {
   });
 });
 
-test('a rename takes children, snapshots and the origins of clones along', () => {
+test('a rename moves children, snapshots and the origins of clones too', () => {
   const s = history(`${z.source}/old`);
   history(`${s}/kid`, '1');
   z.ok('snapshot', '-r', `${s}@all`);

@@ -25,7 +25,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** What a full stream of a snapshot comes to, read in pieces of an odd size. */
+/** The digest of a full stream of a snapshot, read in pieces of an odd size. */
 function read(snapshot: string, ...flags: string[]) {
   const stream = z.stream(...flags, snapshot);
   const digest = new ContentDigest();
@@ -46,7 +46,7 @@ function replicate(source: string, target: string, flags: string[], options: str
 }
 
 describe('the digest of a snapshot', () => {
-  test('is another one for each snapshot, and the same each time', () => {
+  test('differs for each snapshot, and is the same each time', () => {
     const digests = names.map((name) => read(`${fs}@${name}`).digest);
     expect(new Set(digests).size).toBe(3);
     expect(names.map((name) => read(`${fs}@${name}`).digest)).toEqual(digests);
@@ -56,13 +56,13 @@ describe('the digest of a snapshot', () => {
     ['by increments', [], []],
     ['with other properties', [], ['-o', 'compression=off', '-o', 'recordsize=16K']],
     ['with large and compressed blocks', ['-L', '-c'], ['-o', 'compression=gzip']],
-  ])('is that of its replica, sent %s', (what, flags, options) => {
+  ])('equals that of its replica, sent %s', (what, flags, options) => {
     const to = `${z.target}/${what.replaceAll(/\W+/g, '-')}`;
     replicate(fs, to, flags, options);
     for (const name of names) expect(read(`${to}@${name}`), name).toEqual(read(`${fs}@${name}`));
   });
 
-  test('is that of a replica that was interrupted and resumed', async () => {
+  test('is equal for a replica that was interrupted and resumed', async () => {
     const big = `${z.source}/big`;
     const to = `${z.target}/resumed`;
     z.ok('create', big);
@@ -75,7 +75,7 @@ describe('the digest of a snapshot', () => {
 });
 
 describe('of an encrypted dataset', () => {
-  test('a raw replica has the same raw digest, and the same plain one where its key is loaded', () => {
+  test('a raw replica has the same raw digest, and the same plain one if its key is loaded', () => {
     const to = `${z.target}/raw`;
     replicate(enc, to, ['-w']);
     for (const name of names) expect(read(`${to}@${name}`, '-w'), name).toEqual(read(`${enc}@${name}`, '-w'));
@@ -84,7 +84,7 @@ describe('of an encrypted dataset', () => {
     expect(read(`${to}@3`)).toEqual(read(`${enc}@3`));
   });
 
-  test('a plain replica has the same plain digest, in the clear or encrypted anew', () => {
+  test('a plain replica has the same plain digest, unencrypted or newly encrypted', () => {
     replicate(enc, `${z.target}/clear`, []);
     z.ok('create', ...key, `${z.target}/locked`);
     replicate(enc, `${z.target}/locked/anew`, []);
@@ -92,7 +92,7 @@ describe('of an encrypted dataset', () => {
   });
 
   // the simulator encrypts nothing
-  test.runIf(isReal)('what was encrypted anew shows by its IV set that it cannot be compared raw', () => {
+  test.runIf(isReal)('a newly encrypted replica has another IV set, so that it cannot be compared raw', () => {
     const [ours, theirs] = [read(`${enc}@3`, '-w'), read(`${z.target}/locked/anew@3`, '-w')];
     expect(ours.ivSet).toMatch(/^\d+$/);
     expect(theirs.ivSet).not.toBe(ours.ivSet);

@@ -15,7 +15,7 @@ const to = `${z.target}/r`;
 const kids = ['/a', '/b'];
 const zfs = createZfs({ host: 'here', env: z.env });
 let newest = 1;
-/** What the target has of each dataset. */
+/** The target's facts of each dataset. */
 const sent = new Map<string, number>();
 
 /** Sends these datasets of the tree on to their newest snapshot, raw. */
@@ -30,7 +30,7 @@ const snapshot = () => {
   newest += 1;
   z.ok('snapshot', '-r', `${from}@${newest}`);
 };
-/** What `zfs mount` says of each on the target once all keys are unloaded and the root's is loaded anew. */
+/** The output of `zfs mount` for each on the target once all keys are unloaded and the root's is loaded anew. */
 function opened(...names: string[]): string[] {
   z.zfs('unload-key', '-r', to);
   z.ok('load-key', '-L', keyfile, to);
@@ -63,7 +63,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-test('each dataset shows what wraps its own key: the salt of its root, at the source and on the target', async () => {
+test('each dataset has its root’s salt, at the source and on the target', async () => {
   const [salt = ''] = salts(from, '');
   expect(salt).toMatch(/^[1-9][0-9]+$/);
   expect([...salts(from, ...all), ...salts(to, ...all)]).toEqual(Array(8).fill(salt));
@@ -79,13 +79,13 @@ test('each dataset shows what wraps its own key: the salt of its root, at the so
   expect((await zfs.list({ dataset: `${z.source}/hex` }))[0]?.wrapping).toEqual({ format: 'hex' });
 });
 
-test('a raw increment of a dataset that inherits its key leaves it to be opened, as long as no key was changed', () => {
+test('a raw increment of a dataset that inherits its key keeps it readable, if no key was changed', () => {
   snapshot();
   send('/a');
   expect(opened(...all)).toEqual(['', '', '', '']);
 });
 
-test('edge case 26: after a change-key at the source it cannot be opened, until the root gets that key, and then what lacks it cannot', () => {
+test('edge case 26: after a change-key at the source a child cannot be unlocked until its root gets that key; then a child without it cannot', () => {
   const [before] = salts(from, '');
   z.ok('change-key', '-o', `keylocation=${keyfile}`, from);
   const [after] = salts(from, '');
@@ -102,7 +102,7 @@ test('edge case 26: after a change-key at the source it cannot be opened, until 
   expect(opened(...all)).toEqual(['', '', '', '']);
 });
 
-test('what comes to a clone comes to its origin too', () => {
+test('a raw increment to a clone brings its key to its origin too', () => {
   const [before] = salts(from, '');
   z.ok('change-key', '-o', `keylocation=${keyfile}`, from);
   z.ok('snapshot', `${from}/clone@c`);

@@ -31,13 +31,13 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const receive = (stream: Buffer, to: string) => z.feed(stream, 'receive', '-s', '-u', to);
 
-test('an encrypted dataset shows how, by whose key, and whether it is loaded', () => {
+test('an encrypted dataset shows its cipher, its encryption root, and whether its key is loaded', () => {
   expect(z.ok('list', '-H', '-o', 'encryption,keystatus,encryptionroot', fs)).toEqual([
     `aes-256-gcm\tavailable\t${fs}`,
   ]);
 });
 
-test('properties go out only with a raw stream', () => {
+test('properties are sent only with a raw stream', () => {
   const { exit, stderr } = z.zfs('send', '-p', `${fs}@1`);
   expect(exit).toBe(1);
   expect(stderr).toMatch(/may not be sent with properties without the raw flag/);
@@ -59,7 +59,7 @@ test('a raw stream arrives encrypted, its key not loaded', () => {
   expect(receive(streams.raw12, to).exit).toBe(0);
 });
 
-test('a plain stream arrives plain, and a raw one does not follow it', () => {
+test('a plain stream arrives plain, and a raw one cannot follow it', () => {
   const to = `${z.target}/plain`;
   expect(receive(streams.plain1, to).exit).toBe(0);
   expect(z.value('encryption', to)).toBe('off');
@@ -69,7 +69,7 @@ test('a plain stream arrives plain, and a raw one does not follow it', () => {
   expect(receive(streams.plain12, to).exit).toBe(0);
 });
 
-test('without its key it is sent only raw', () => {
+test('a dataset without its key is sent only raw', () => {
   z.zfs('unmount', fs);
   z.ok('unload-key', fs);
   const { exit, stderr } = z.zfs('send', `${fs}@1`);

@@ -12,7 +12,7 @@ import { useNatsServer } from '../support/nats-server.ts';
 import { type ServiceProcess, startService } from '../support/service.ts';
 import { isReal, lab, MIB } from './zfs-under-test.ts';
 
-/** The source is honest. Its target's services are too, but the zfs below them says what an enemy wants. */
+/** The source is honest. Its target's services are too, but the zfs below them prints an enemy's output. */
 const server = useNatsServer();
 const z = lab(512 * MIB);
 const lying = dirname(fileURLToPath(new URL('../support/lying-zfs/zfs', import.meta.url)));
@@ -48,7 +48,7 @@ beforeEach(() => {
 });
 
 const guid = (snapshot: string): bigint => BigInt(z.value('guid', snapshot));
-/** What each stream that reached the enemy's disk is of. */
+/** The snapshot of each stream that reached the enemy's disk. */
 function lootIsOf(): { guid: string; raw: boolean }[] {
   return loot()
     .map((name) => readFileSync(join(folder, name)))
@@ -123,7 +123,7 @@ async function sent(fleet: Fleet, dataset: string, target: string) {
   return fleet.send('smos-01', { dataset, to: { host: 'smos-00', dataset: target }, compression: 'none' });
 }
 
-describe('a target gets what was planned, and nothing else, by a resume token with', () => {
+describe('a target gets only the planned stream, by a resume token with', () => {
   test.each(Object.keys(forgeries))('%s', async (name) => {
     const target = `${z.target}/open`;
     half(open, target, forgeries[name]?.() ?? '');
@@ -153,7 +153,7 @@ describe('a target gets what was planned, and nothing else, by a resume token wi
     else expect(job.error).toMatchObject({ code: 'EXISTS', details: { dataset: target } });
   });
 
-  test('no lie in it: the true one is gone on from', async () => {
+  test('no forgery: the true token is resumed', async () => {
     const target = `${z.target}/honest`;
     half(open, target);
     const fleet = await useFleet(server().url);
@@ -165,11 +165,11 @@ describe('a target gets what was planned, and nothing else, by a resume token wi
   });
 });
 
-describe('what a user of one dataset writes into its properties', () => {
+describe('the properties that a user of one dataset sets', () => {
   const row = (dataset: string) =>
     [dataset, 'filesystem', '4711', '1', '1', '1', '0', '0', '-', 'off', '-', '-', '-', '-'].join('\t');
 
-  test('does not have an encrypted dataset beside it sent in plain', async () => {
+  test('do not change how an encrypted sibling is sent', async () => {
     const mallory = `${z.source}/mallory`;
     z.ok('create', mallory);
     z.ok('snapshot', `${mallory}@1`);
@@ -189,7 +189,7 @@ describe('what a user of one dataset writes into its properties', () => {
     expect(z.value('encryption', `${z.target}/all/encrypted`)).not.toBe('off');
   });
 
-  test('does not arrive with a stream that bears properties, where it would decide something', async () => {
+  test('are not received with a stream’s properties if zpsend reads them', async () => {
     const [from, into] = [`${z.source}/carrier`, `${z.target}/carrier`];
     z.ok('create', from);
     z.ok(
@@ -212,7 +212,7 @@ describe('what a user of one dataset writes into its properties', () => {
 });
 
 // the records of the simulator's streams are ZFS's own; its contents are not text that could be looked for
-test.runIf(isReal)('no word of a secret file is in what reached the enemy', async () => {
+test.runIf(isReal)('no word of a secret file is in the data that reached the enemy', async () => {
   const dataset = `${z.source}/words`;
   z.ok('create', dataset);
   z.zfs('mount', dataset);

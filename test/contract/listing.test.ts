@@ -150,7 +150,7 @@ describe('columns', () => {
     z.ok('destroy', `${z.source}/vol`);
   });
 
-  test('a table for people has titles and sizes to read', () => {
+  test('a table for people has titles and readable sizes', () => {
     const [titles = '', line = ''] = z.ok('list', `${z.source}/a`);
     expect(titles).toMatch(/^NAME +USED +AVAIL +REFER +MOUNTPOINT$/);
     expect(line).toMatch(/^\S+\/a +2\.\d\dM +\d+M +2\.\d\dM +\/\S+\/a$/);
@@ -188,13 +188,13 @@ describe('names and properties that are refused', () => {
     expect(exit).toBe(1);
   });
 
-  test('a snapshot where only filesystems are asked for', () => {
+  test('a snapshot if only filesystems are requested', () => {
     const { exit, stderr } = z.zfs('list', '-H', '-t', 'filesystem', `${z.source}/a@a`);
     expect(stderr).toMatch(/snapshot delimiter '@' is not expected here/);
     expect(exit).toBe(1);
   });
 
-  test('what is known is listed though another operand is not', () => {
+  test('existing operands are listed though another does not exist', () => {
     const { exit, stdout, stderr } = z.zfs('list', '-H', '-o', 'name', `${z.source}/a`, `${z.source}/none`);
     expect([exit, stdout]).toEqual([1, `${z.source}/a\n`]);
     expect(stderr).toMatch(/does not exist/);
@@ -243,7 +243,7 @@ describe('get, set and inherit', () => {
     ]);
   });
 
-  test('what cannot be set is refused', () => {
+  test('a read-only property cannot be set', () => {
     const refused = (...argv: string[]): string => {
       const { exit, stderr } = z.zfs('set', ...argv);
       // -1 since OpenZFS 2.2, 1 before

@@ -13,7 +13,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-test('a placeholder is made once, empty and never mounted, and others are received below it', async () => {
+test('a placeholder is created once, empty and never mounted, and datasets are received below it', async () => {
   const [top, mid] = [`${z.target}/top`, `${z.target}/top/my mid`];
   z.ok('create', `${z.source}/a`);
   z.ok('snapshot', `${z.source}/a@1`);
@@ -43,7 +43,7 @@ test('a placeholder is made once, empty and never mounted, and others are receiv
     stderr: `cannot mount '${mid}': 'canmount' property is set to 'off'\n`,
   });
   await receive();
-  // what lies below inherits the mark: only a local one tells a placeholder
+  // descendants inherit the mark: only a local one shows a placeholder
   expect(z.ok('get', '-H', '-o', 'source', 'zpsend:placeholder', `${mid}/a`)).toEqual([`inherited from ${mid}`]);
   expect(z.value('canmount', `${mid}/a`)).toBe('on');
   expect((await zfs.inspect([top, mid, `${mid}/a@1`])).map(({ name, type }) => [name, type])).toEqual([
@@ -53,7 +53,7 @@ test('a placeholder is made once, empty and never mounted, and others are receiv
   ]);
 });
 
-test('edge case 11: a placeholder is encrypted exactly when its parent is, and needs that one’s key', async () => {
+test('edge case 11: a placeholder is encrypted exactly if its parent is, and needs the key of its parent', async () => {
   const secret = `${z.target}/secret`;
   writeFileSync(join(folder, 'key'), '12345678\n');
   z.ok(
@@ -84,14 +84,14 @@ test('edge case 11: a placeholder is encrypted exactly when its parent is, and n
   await expect(zfs.createPlaceholder(`${secret}/p/q`)).rejects.toMatchObject({ code: 'KEY_REQUIRED' });
 });
 
-test('below a volume nothing is made', async () => {
+test('a placeholder cannot be created below a volume', async () => {
   z.ok('create', '-s', '-V', '8M', `${z.target}/vol`);
   const [volume] = await zfs.inspect([`${z.target}/vol`, `${z.target}/vol/a`]);
   expect(volume).toMatchObject({ name: `${z.target}/vol`, type: 'volume' });
   await expect(zfs.createPlaceholder(`${z.target}/vol/a`)).rejects.toMatchObject({ code: 'UNSUPPORTED' });
 });
 
-test('a listing tells a placeholder from what was made below it by hand, and from what was received there', async () => {
+test('a listing distinguishes a placeholder from datasets that were created or received below it', async () => {
   const top = `${z.target}/listed`;
   await zfs.createPlaceholder(top);
   z.ok('create', `${top}/by hand`);
@@ -106,7 +106,7 @@ test('a listing tells a placeholder from what was made below it by hand, and fro
   ]);
 });
 
-test('a listing tells what may still be written, within the quotas above', async () => {
+test('a listing has the space that is left, within the quotas above', async () => {
   const top = `${z.target}/quota`;
   z.ok('create', '-o', `quota=${8 * MIB}`, top);
   z.ok('create', `${top}/below`);
@@ -139,7 +139,7 @@ test('edge case 35: a dataset is received deeper than one can be created, or ren
   for (const name of [`${deepest}/e`, `${deepest}/e/f`]) {
     expect(z.feed(z.stream(`${z.source}/deep@1`), 'receive', '-s', '-u', name)).toMatchObject({ exit: 0 });
   }
-  // what lies so deep already may have another name there
+  // a dataset at that depth may be renamed there
   expect(z.zfs('rename', `${deepest}/e/f`, `${deepest}/e/g`)).toMatchObject({ exit: 0 });
   // nor is anything made deeper that moves along
   const [from, to] = [`${z.target}/moved`, `${deepest.slice(0, -'/d'.length)}/moved`];

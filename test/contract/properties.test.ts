@@ -12,7 +12,7 @@ const kinds = [['plain'], ['props', '-p']] as const;
 let to = '';
 let count = 0;
 
-/** What zpsend leaves out of every receive. */
+/** The properties that zpsend excludes from every receive. */
 const left = ['mountpoint', 'canmount', 'sharenfs', 'sharesmb', 'exec', 'setuid', 'devices'];
 const leave = left.flatMap((name) => ['-x', name]);
 
@@ -60,14 +60,14 @@ describe('-x', () => {
     expect(values(...shown, 'atime')).toEqual([...untouched(), 'on']);
   });
 
-  test('leaves what was set on the target', () => {
+  test('keeps the properties set on the target', () => {
     good('plain 1', ...leave, `${to}@1`);
     for (const value of ['mountpoint=/mine', 'canmount=off', 'setuid=off']) z.ok('set', value, to);
     good('plain 2', ...leave, `${to}@2`);
     expect(values(...shown)).toEqual(['/mine', 'off', 'off', 'on']);
   });
 
-  test('does not help what was set on the target against the first stream with properties', () => {
+  test('does not protect a property set on the target from the first stream with properties', () => {
     good('plain 1', ...leave, `${to}@1`);
     z.ok('set', 'mountpoint=/mine', to);
     z.ok('set', 'canmount=off', to);
@@ -75,14 +75,14 @@ describe('-x', () => {
     expect(values(...shown)).toEqual(['/elsewhere', 'noauto', 'on', 'on']);
   });
 
-  test('keeps what the stream says from taking effect, in the first and in later ones', () => {
+  test('keeps the stream’s values from taking effect, in the first and in later streams', () => {
     good('props 1', ...leave, `${to}@1`);
     expect(values(...shown, 'atime')).toEqual([...untouched(), 'off']);
     good('props 2', ...leave, `${to}@2`);
     expect(values(...shown, 'atime')).toEqual([...untouched(), 'off']);
   });
 
-  test('without it, what the stream says takes effect', () => {
+  test('without it the stream’s values take effect', () => {
     good('props 1', `${to}@1`);
     expect(values(...shown)).toEqual(['/elsewhere', 'noauto', 'off', 'on']);
     good('props 2', `${to}@2`);
@@ -100,7 +100,7 @@ describe('-x', () => {
     }
   });
 
-  test('of a volume, where it does not fit, is a warning for each and no failure', () => {
+  test('of a volume with unfitting properties has a warning for each and succeeds', () => {
     for (const kind of ['plain', 'props']) {
       to = `${z.target}/to${count++}`;
       for (const snapshot of [1, 2]) {
@@ -118,14 +118,14 @@ describe('-x', () => {
 });
 
 describe('-o', () => {
-  test('sets what the stream says otherwise', () => {
+  test('overrides the stream’s values', () => {
     good('props 1', '-o', 'mountpoint=/mine', '-o', 'atime=on', '-o', 'readonly=on', `${to}@1`);
     expect(values('mountpoint', 'atime', 'readonly')).toEqual(['/mine', 'on', 'on']);
     good('props 2', '-o', 'readonly=on', `${to}@2`);
     expect(values('mountpoint', 'atime', 'readonly')).toEqual(['/mine', 'on', 'on']);
   });
 
-  test('of what does not fit the type is refused, and nothing is received', () => {
+  test('of an unfitting property is refused, and nothing is received', () => {
     const faultyRequests = (name: string, property: string) => {
       const { exit, stderr } = receive(name, '-o', property, `${to}@1`);
       expect(exit).toBe(1);
@@ -138,7 +138,7 @@ describe('-o', () => {
     expect(values('readonly', 'volmode')).toEqual(['on', 'none']);
   });
 
-  test('of what both types have is taken for both', () => {
+  test('of a property of both types is accepted for both', () => {
     good('plain 1', '-o', 'volmode=none', '-o', 'snapdev=visible', `${to}@1`);
     expect(values('volmode', 'snapdev')).toEqual(['none', 'visible']);
   });
@@ -157,7 +157,7 @@ test('the rest of an interrupted stream takes the same options', () => {
   expect(values('readonly', 'mountpoint')).toEqual(['on', `/${to}`]);
 });
 
-test('which properties a type has is as the table says', () => {
+test('the properties of a type are those in the table', () => {
   const has = (property: string, dataset: string): boolean | undefined => {
     const { exit, stdout } = z.zfs('get', '-Hp', '-o', 'value', property, dataset);
     // this release may not know it

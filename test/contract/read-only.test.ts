@@ -8,7 +8,7 @@ const z = lab();
 const zfs = createZfs({ host: 'here', env: z.env });
 const code = (work: Promise<unknown>): Promise<string> => work.then(String, (thrown) => ZpsendError.from(thrown).code);
 
-/** A pool with two snapshots, a bookmark, a hold, a replica and what an interrupted receive has left; imported read-only. */
+/** A pool with two snapshots, a bookmark, a hold, a replica and an interrupted receive; imported read-only. */
 let pool = '';
 let fs = '';
 let increment: Uint8Array = new Uint8Array();
@@ -38,7 +38,7 @@ describe('a pool that is imported read-only', () => {
     expect((await zfs.poolFacts(z.target))?.readOnlyPools).toEqual([]);
   });
 
-  test('edge case 37: everything that zpsend writes is refused with its own code, and nothing changes', async () => {
+  test('edge case 37: every command that changes it is refused with its own code, and nothing changes', async () => {
     const before = z.ok('list', '-Hp', '-r', '-t', 'all', '-o', 'name,userrefs,receive_resume_token', pool);
     const writes = {
       hold: () => zfs.hold('zpsend:1', [`${fs}@1`, `${fs}@2`]),

@@ -44,7 +44,7 @@ const refused = (stream: Buffer, ...argv: string[]): string => {
 };
 
 describe('good streams', () => {
-  test('keep guid, creation and content, and get a createtxg of their own pool', () => {
+  test('keep guid, creation and content, and have a createtxg of the target pool', () => {
     expect(receive(streams.full1, to)).toEqual(done);
     expect(receive(streams.i12, to)).toEqual(done);
     expect(receive(streams.i23, to)).toEqual(done);
@@ -61,7 +61,7 @@ describe('good streams', () => {
     expect(z.value('mounted', to)).toBe('no');
   });
 
-  test('-v says what came', () => {
+  test('-v prints the received snapshots', () => {
     const { exit, stdout } = receive(streams.full1, '-v', to);
     expect(exit).toBe(0);
     expect(stdout).toMatch(
@@ -69,7 +69,7 @@ describe('good streams', () => {
     );
   });
 
-  test('a snapshot may get another name, and its guid stays', () => {
+  test('a snapshot may get another name, and keeps its guid', () => {
     expect(receive(streams.full1, `${to}@named`)).toEqual(done);
     expect(snapshotsOf(to)).toEqual(['@named']);
     expect(z.value('guid', `${to}@named`)).toBe(z.value('guid', `${fs}@1`));
@@ -113,14 +113,14 @@ describe('good streams', () => {
     expect([z.value('type', to), z.value('volsize', to)]).toEqual(['volume', String(8 * MIB)]);
   });
 
-  test('a snapshot that is already there is taken for done', () => {
+  test('an existing snapshot counts as received', () => {
     receive(streams.full1, to);
     receive(streams.i12, to);
     expect(receive(streams.i12, to)).toEqual(done);
     expect(snapshotsOf(to)).toEqual(['@1', '@2']);
   });
 
-  test('an incremental goes past a newer snapshot that holds nothing new', () => {
+  test('an incremental passes a newer snapshot without changes', () => {
     receive(streams.full1, to);
     z.ok('snapshot', `${to}@empty`);
     expect(receive(streams.i12, to)).toEqual(done);
@@ -128,8 +128,8 @@ describe('good streams', () => {
   });
 });
 
-describe('where the destination is', () => {
-  test('there already: a full stream is refused', () => {
+describe('the destination', () => {
+  test('exists: a full stream is refused', () => {
     receive(streams.full1, to);
     const exists = (name: string) =>
       `cannot receive new filesystem stream: destination '${name}' exists\nmust specify -F to overwrite it\n`;
@@ -141,18 +141,18 @@ describe('where the destination is', () => {
     );
   });
 
-  test('empty: -F overwrites it', () => {
+  test('is empty: -F overwrites it', () => {
     z.ok('create', to);
     expect(refused(streams.full1, to)).toMatch(/exists\nmust specify -F/);
     expect(receive(streams.full1, '-F', to)).toEqual(done);
     expect(z.digest(`${to}@1`)).toBe(z.digest(`${fs}@1`));
   });
 
-  test('not there, for an incremental', () => {
+  test('is missing, for an incremental', () => {
     expect(refused(streams.i12, to)).toBe(`cannot receive incremental stream: destination '${to}' does not exist\n`);
   });
 
-  test('without a parent, or without a pool', () => {
+  test('has no parent, or no pool', () => {
     for (const parent of [to, 'nopool']) {
       expect(refused(streams.full1, `${parent}/x`)).toBe(
         `cannot open '${parent}': dataset does not exist\n` +
@@ -161,13 +161,13 @@ describe('where the destination is', () => {
     }
   });
 
-  test('no name at all', () => {
+  test('has no name', () => {
     expect(refused(streams.full1, `${to};x`)).toMatch(/^cannot receive: invalid name\n$/);
   });
 });
 
 describe('an incremental stream and its base', () => {
-  test('the base is not there', () => {
+  test('the base is missing', () => {
     receive(streams.full1, to);
     const said = `cannot receive incremental stream: most recent snapshot of ${to} does not\nmatch incremental source\n`;
     expect(refused(streams.i23, to)).toBe(said);
@@ -310,7 +310,7 @@ describe('room', () => {
     expect(z.zfs('list', `${small}/x`).exit).toBe(1);
   });
 
-  test('edge case 15: a full pool keeps what it took of a stream that could be resumed, and its room, until that is dropped', async () => {
+  test('edge case 15: a full pool keeps the received part of a resumable stream, and its space, until an abort', async () => {
     const small = z.pool('csmallr', 64 * MIB);
     const free = () => Number(z.value('available', small));
     const before = free();
@@ -339,7 +339,7 @@ describe('a dataset that changes while it receives', () => {
 
   test.each<[string, () => unknown, () => string]>([
     ['a local snapshot', snapshot, upgrade],
-    ['what is written', write, modified],
+    ['written data', write, modified],
   ])('keeps %s, and refuses the stream at its end', async (_, change, said) => {
     expect(z.feed(streams.full1, 'receive', to).exit).toBe(0);
     const running = z.receiveSlowly(streams.i12.subarray(0, 600_000), 'receive', '-s', '-u', to);

@@ -13,7 +13,7 @@ const fine = { exit: 0, stdout: '', stderr: '' };
 const [plain, secret] = [`${z.source}/plain`, `${z.source}/secret`];
 const zfs = createZfs({ host: 'here', env: z.env });
 
-/** Removes what is redacted: what the clone lacks. The simulator takes any clone for one that lacks something. */
+/** Removes the redacted blocks, which the clone lacks. The simulator takes any clone for one that lacks some. */
 function empty(clone: string): void {
   if (!isReal) return;
   const folder = z.value('mountpoint', clone);
@@ -39,7 +39,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-test('a redaction bookmark has the guid of its snapshot, and a listing tells it from an ordinary one', async () => {
+test('a redaction bookmark has the guid of its snapshot, and a listing distinguishes it from an ordinary one', async () => {
   for (const name of [plain, secret]) {
     const [dataset] = await zfs.list({ dataset: name });
     const guid = z.value('guid', `${name}@1`);
@@ -52,7 +52,7 @@ test('a redaction bookmark has the guid of its snapshot, and a listing tells it 
   }
 });
 
-test('without its key a raw stream from a redaction bookmark fails, and from an ordinary one made of it arrives (openzfs#18491)', () => {
+test('without the key a raw stream from a redaction bookmark fails, and one from an ordinary bookmark of it arrives (openzfs#18491)', () => {
   const to = `${z.target}/secret`;
   expect(z.feed(z.stream('-w', `${secret}@1`), 'receive', '-u', to)).toEqual(fine);
   for (const name of [`${secret}-without`, secret]) z.zfs('unmount', name);
@@ -66,7 +66,7 @@ test('without its key a raw stream from a redaction bookmark fails, and from an 
 });
 
 // the simulator has no redacted streams
-test.runIf(isReal)('what was received redacted', async () => {
+test.runIf(isReal)('a replica received redacted', async () => {
   const to = `${z.target}/redacted`;
   const on = `${z.target}/sent-on`;
   expect(z.feed(z.stream('--redact', 'redaction', `${plain}@1`), 'receive', '-u', to)).toEqual(fine);

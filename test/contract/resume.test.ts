@@ -29,8 +29,8 @@ const cut = (stream: Buffer): Buffer => stream.subarray(0, 5 * MIB);
 const partial = (dataset: string): string =>
   `destination ${dataset} contains partially-complete state from "zfs receive -s".\n`;
 
-describe('a full stream that is cut', () => {
-  test('leaves the new dataset with a token, and says how to go on', () => {
+describe('an interrupted full stream', () => {
+  test('leaves the new dataset with a token, and prints how to resume it', () => {
     const { exit, stderr } = receive(cut(streams.full), to);
     expect(exit).toBe(1);
     expect(tokenOf(to)).toMatch(TOKEN);
@@ -53,7 +53,7 @@ describe('a full stream that is cut', () => {
     expect(z.digest(`${to}@1`)).toBe(z.digest(`${fs}@1`));
   });
 
-  test('can be cut again', () => {
+  test('can be interrupted again', () => {
     receive(cut(streams.full), to);
     const first = tokenOf(to);
     const again = receive(z.stream('-t', first).subarray(0, 2 * MIB), to);
@@ -64,7 +64,7 @@ describe('a full stream that is cut', () => {
     expect(z.digest(`${to}@1`)).toBe(z.digest(`${fs}@1`));
   });
 
-  test('edge case 6: stands in the way of another stream, of a snapshot, and not of destroy', () => {
+  test('edge case 6: blocks another stream and a snapshot, and does not block destroy', () => {
     receive(cut(streams.full), to);
     const refused = (...argv: string[]): string => receive(streams.full, ...argv).stderr;
     expect(refused(to)).toMatch(/^cannot receive new filesystem stream: destination '\S+' exists\nmust specify -F/);
@@ -74,7 +74,7 @@ describe('a full stream that is cut', () => {
     expect(z.zfs('list', to).exit).toBe(1);
   });
 
-  test('goes away with -A', () => {
+  test('is discarded with -A', () => {
     receive(cut(streams.full), to);
     z.ok('receive', '-A', to);
     expect(z.zfs('list', to).exit).toBe(1);
@@ -82,7 +82,7 @@ describe('a full stream that is cut', () => {
   });
 });
 
-describe('an incremental stream that is cut', () => {
+describe('an interrupted incremental stream', () => {
   beforeEach(() => {
     receive(streams.full, to);
     expect(receive(cut(streams.step), to).stderr).toMatch(
@@ -90,7 +90,7 @@ describe('an incremental stream that is cut', () => {
     );
   });
 
-  test('leaves a token on the dataset, whose snapshots stay', () => {
+  test('leaves a token on the dataset, and keeps its snapshots', () => {
     expect(tokenOf(to)).toMatch(TOKEN);
     expect(z.ok('list', '-H', '-r', '-t', 'all', '-o', 'name', to)).toEqual([to, `${to}@1`]);
     expect(z.digest(`${to}@1`)).toBe(z.digest(`${fs}@1`));
@@ -103,12 +103,12 @@ describe('an incremental stream that is cut', () => {
     expect(z.digest(`${to}@2`)).toBe(z.digest(`${fs}@2`));
   });
 
-  test('stands in the way of the same stream from its beginning, even with -F', () => {
+  test('blocks the same stream from its start, even with -F', () => {
     expect(receive(streams.step, to).stderr).toBe(`cannot receive incremental stream: ${partial(to)}`);
     expect(receive(streams.step, '-F', to).stderr).toBe(`cannot receive incremental stream: ${partial(to)}`);
   });
 
-  test('edge case 6: keeps its base from being destroyed, until -A', () => {
+  test('edge case 6: protects its base from being destroyed, until -A', () => {
     const destroyed = z.zfs('destroy', `${to}@1`);
     expect(destroyed.exit).toBe(1);
     expect(destroyed.stderr).toMatch(/snapshot has dependent clones\n.*\n\S+\/%recv\n$/);
@@ -133,7 +133,7 @@ test('edge case 40: a pool without extensible_dataset refuses a receive with -s,
 });
 
 describe('a token', () => {
-  test('edge case 22: can be read, with the size of the rest', () => {
+  test('edge case 22: can be decoded, with the size of the rest', () => {
     receive(streams.full, to);
     receive(cut(streams.step), to);
     const guid = (name: string): string => `0x${BigInt(z.value('guid', name)).toString(16)}`;
@@ -158,7 +158,7 @@ describe('a token', () => {
     });
   });
 
-  test('edge case 5: is stale once its snapshot is gone, and follows a rename', () => {
+  test('edge case 5: is stale after its snapshot is destroyed, and follows a rename', () => {
     const home = `${z.source}/short`;
     z.ok('create', home);
     z.write(home, 8 * MIB);
@@ -193,8 +193,8 @@ describe('a receive that is killed', () => {
   });
 });
 
-describe('a receive that still runs', () => {
-  test('edge case 7: keeps others out', async () => {
+describe('a running receive', () => {
+  test('edge case 7: blocks other receives', async () => {
     const running = z.receiveSlowly(cut(streams.full), 'receive', '-s', '-u', to);
     await expect.poll(() => tokenOf(to), { timeout: 30_000 }).toMatch(TOKEN);
     expect(receive(streams.full, to).stderr).toMatch(/destination '\S+' exists\nmust specify -F/);
@@ -206,8 +206,8 @@ describe('a receive that still runs', () => {
   });
 });
 
-describe('where there is nothing to resume', () => {
-  test('-A says so', () => {
+describe('without an interrupted receive', () => {
+  test('-A fails with a message', () => {
     receive(streams.full, to);
     const said = `'${to}' does not have any resumable receive state to abort\n`;
     expect(z.zfs('receive', '-A', to)).toEqual({ exit: 1, stdout: '', stderr: said });

@@ -58,13 +58,13 @@ describe('a dry run', () => {
 });
 
 describe('a stream', () => {
-  test('is about as long as the dry run said', () => {
+  test('is about as long as the dry run’s estimate', () => {
     const { length } = z.stream(`${fs}@3`);
     expect(length / sizeOf(`${fs}@3`)).toBeGreaterThan(0.9);
     expect(length / sizeOf(`${fs}@3`)).toBeLessThan(1.1);
   });
 
-  test('begins with a record that names the guids and the snapshot', () => {
+  test('starts with a record that has the guids and the snapshot', () => {
     const begin = z.stream('-i', '@1', `${fs}@2`).subarray(0, 312);
     expect(begin.readBigUInt64LE(8)).toBe(0x2f5bacbacn);
     expect(begin.readBigUInt64LE(40).toString()).toBe(z.value('guid', `${fs}@2`));
@@ -99,7 +99,7 @@ describe('a send is refused', () => {
     expect(z.zfs('send', ...argv.map(full))).toEqual({ exit: 1, stdout: '', stderr: full(said) });
   });
 
-  test('with a token that is none', () => {
+  test('with an invalid token', () => {
     const refused = (token: string) => z.zfs('send', '-t', token);
     const said = 'cannot resume send: resume token is corrupt';
     expect(refused('nonsense')).toEqual({ exit: 255, stdout: '', stderr: `${said} (invalid format)\n` });
@@ -107,7 +107,7 @@ describe('a send is refused', () => {
     expect(refused('1-abc-8-0000')).toEqual({ exit: 255, stdout: '', stderr: `${said} (incorrect checksum)\n` });
   });
 
-  test('without a snapshot it is wrong usage', () => {
+  test('without a snapshot, as wrong usage', () => {
     expect(z.zfs('send')).toMatchObject({ exit: 2, stdout: '' });
   });
 });

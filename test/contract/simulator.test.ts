@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isReal, lab, MIB } from './zfs-under-test.ts';
 
-// what only the simulator has, for the tests and the bench that build on it
+// features of the simulator only, for the tests and the bench that use them
 describe.skipIf(isReal)('the simulator', () => {
   // processes of their own, as a user starts them
   const z = lab(256 * MIB, { ZFS_SIM_SERVER: 'off' });
@@ -21,7 +21,7 @@ describe.skipIf(isReal)('the simulator', () => {
 
   const ended = (child: ChildProcess) => new Promise<number | null>((resolve) => child.once('close', resolve));
 
-  test('changes made by many processes at once are all kept', async () => {
+  test('changes by many processes at once are all kept', async () => {
     const tags = Array.from({ length: 12 }, (_, at) => `tag${at}`);
     const exits = await Promise.all(
       tags.map((tag) => ended(spawn('zfs', ['hold', tag, `${fs}@1`], { env: z.env, stdio: 'ignore' }))),
@@ -39,7 +39,7 @@ describe.skipIf(isReal)('the simulator', () => {
     expect(z.feed(z.stream(`${fs}@1`).subarray(0, 2 * MIB), 'receive', '-u', `${z.target}/half`).exit).toBe(1);
   });
 
-  test('a planned failure of another command comes before it does anything', () => {
+  test('a planned failure of another command happens before its changes', () => {
     const failing = { ...z.env, ZFS_SIM_FAIL: 'snapshot:cannot create snapshot: I/O error' };
     expect(z.as(failing, 'snapshot', `${fs}@x`)).toEqual({
       stdout: '',
@@ -75,7 +75,7 @@ describe.skipIf(isReal)('the simulator', () => {
     ]);
   });
 
-  test('a slow receive leaves what it has not taken to its sender', async () => {
+  test('a slow receive leaves unread data with its sender', async () => {
     const child = spawn('zfs', ['receive', '-s', '-u', `${z.target}/slow`], {
       env: { ...z.env, ZFS_SIM_RECV_RATE: '64K' },
       stdio: ['pipe', 'ignore', 'ignore'],
@@ -92,7 +92,7 @@ describe.skipIf(isReal)('the simulator', () => {
     await over;
   });
 
-  test('fill makes as many snapshots as asked for, each with something new', () => {
+  test('fill creates as many snapshots as requested, each with new data', () => {
     z.ok('create', `${z.source}/filled`);
     z.ok('zfs-sim-fill', `${z.source}/filled`, '1000');
     const lines = z.ok('list', '-Hp', '-t', 'snapshot', '-o', 'guid,written', `${z.source}/filled`);
@@ -101,7 +101,7 @@ describe.skipIf(isReal)('the simulator', () => {
     expect(lines.at(-1)?.split('\t')[1]).toBe('4096');
   });
 
-  test('without its folder it says what it needs', () => {
+  test('without its folder it names the missing setting', () => {
     const { ZFS_SIM_STATE: _, ...rest } = z.env;
     const { stderr, exit } = z.as(rest, 'list');
     expect(stderr).toMatch(/ZFS_SIM_STATE/);

@@ -23,7 +23,7 @@ describe('create and snapshot', () => {
     expect(Number(z.value('createtxg', `${fs}@2`))).toBeGreaterThan(Number(z.value('createtxg', `${fs}@1`)));
   });
 
-  test('what exists is not made again', () => {
+  test('an existing dataset is not created again', () => {
     expect(z.zfs('create', fs)).toEqual({
       exit: 1,
       stdout: '',
@@ -37,7 +37,7 @@ describe('create and snapshot', () => {
     });
   });
 
-  test('a parent must exist, or -p makes it', () => {
+  test('a parent must exist, or -p creates it', () => {
     const deep = `${fs}/x/y`;
     expect(z.zfs('create', deep).stderr).toBe(`cannot create '${deep}': parent does not exist\n`);
     z.ok('create', '-p', '-o', 'readonly=on', deep);
@@ -133,10 +133,10 @@ describe('hold, holds and release', () => {
     z.ok('release', '-r', 'tag', `${fs}@r`);
   });
 
-  test('what is held cannot be destroyed, and nothing else of the list is', () => {
+  test('a held snapshot cannot be destroyed, nor any other in the list', () => {
     z.ok('hold', 'tag', `${fs}@1`);
     const { exit, stderr } = z.zfs('destroy', `${fs}@1,2`);
-    // 2.1 says "dataset is busy"
+    // 2.1 prints "dataset is busy"
     expect(stderr).toMatch(/^cannot destroy snapshot \S+@1: (it's being held|dataset is busy)/);
     expect(exit).toBe(1);
     expect(snapshotsOf(fs)).toEqual(['@1', '@2']);
@@ -159,7 +159,7 @@ describe('destroy', () => {
     expect(snapshotsOf(fs)).toEqual([]);
   });
 
-  test('what is not there', () => {
+  test('a missing dataset', () => {
     const nothing = 'could not find any snapshots to destroy; check snapshot names.\n';
     expect(z.zfs('destroy', `${fs}@none`)).toEqual({ exit: 1, stdout: '', stderr: nothing });
     expect(z.zfs('destroy', `${fs}#none`)).toMatchObject({
@@ -205,7 +205,7 @@ describe('bookmark', () => {
     expect(z.ok('list', '-H', '-t', 'bookmark', '-o', 'guid', fs)).toEqual([]);
   });
 
-  test('is refused where it exists, and without its snapshot', () => {
+  test('is refused if it exists, and without its snapshot', () => {
     z.ok('bookmark', `${fs}@1`, '#mark');
     const again = z.zfs('bookmark', `${fs}@1`, `${fs}#mark`);
     expect(again).toMatchObject({ exit: 1, stderr: `cannot create bookmark '${fs}#mark': bookmark exists\n` });
@@ -216,7 +216,7 @@ describe('bookmark', () => {
 });
 
 describe('rollback', () => {
-  test('brings back what a snapshot holds', () => {
+  test('restores the contents of a snapshot', () => {
     const before = z.digest(`${fs}@2`);
     z.write(fs, MIB);
     z.ok('rollback', `${fs}@2`);
@@ -255,7 +255,7 @@ describe('rename and promote', () => {
     expect(z.value('origin', `${fs}-clone`)).toBe(`${fs}-new@one`);
   });
 
-  test('rename is refused where the name is taken, elsewhere, or unknown', () => {
+  test('rename is refused if the name exists, is elsewhere, or is unknown', () => {
     z.ok('create', `${fs}-other`);
     const said = (...argv: string[]) => z.zfs('rename', ...argv).stderr;
     expect(said(fs, `${fs}-other`)).toBe(`cannot rename '${fs}': dataset already exists\n`);
@@ -265,7 +265,7 @@ describe('rename and promote', () => {
     expect(said(`${fs}@1`, `${fs}@2`)).toBe(`cannot rename '${fs}@1': dataset already exists\n`);
   });
 
-  test('promote moves the origin and what is before it', () => {
+  test('promote moves the origin and its earlier snapshots', () => {
     const clone = `${fs}-clone`;
     expect(z.zfs('promote', fs).stderr).toBe(`cannot promote '${fs}': not a cloned filesystem\n`);
     z.ok('bookmark', `${fs}@1`, `${fs}#mark`);

@@ -56,7 +56,7 @@ describe('a raw tree', () => {
     expect(clone).toEqual(fine);
   });
 
-  test('edge case 10: has an encryption root in each dataset, and of a clone the one of its origin (openzfs#15687)', () => {
+  test('edge case 10: has an encryption root in each dataset, and a clone has its origin’s (openzfs#15687)', () => {
     expect(roots(to)).toEqual([
       `${to}\tunavailable\t${to}`,
       `${to}/clone\tunavailable\t${to}/kid`,
@@ -65,7 +65,7 @@ describe('a raw tree', () => {
     ]);
   });
 
-  test('is as at the source after change-key -i, and raw increments arrive all the same', () => {
+  test('is as at the source after change-key -i, and raw increments still arrive', () => {
     for (const name of [to, `${to}/kid`]) z.ok('load-key', '-L', keyfile, name);
     const { exit, stderr } = z.zfs('change-key', '-i', `${to}/clone`);
     expect([exit, stderr]).toEqual([255, 'Key change error: Keys cannot be changed on clones.\n']);
@@ -82,7 +82,7 @@ describe('a raw tree', () => {
 });
 
 describe('raw and plain on one target (openzfs#12014)', () => {
-  test('the IV set tells what was received raw, and a raw stream follows nothing else', async () => {
+  test('the IV set shows that a dataset was received raw, and a raw stream follows only such a dataset', async () => {
     const [raw, place1] = [place(), place()];
     expect(move(['-w', `${enc}@1`], `${raw}@1`)).toEqual(fine);
     z.ok('create', ...key, place1);
@@ -101,7 +101,7 @@ describe('raw and plain on one target (openzfs#12014)', () => {
     expect(move(['-w', '-i', '#1', `${enc}@2`], `${raw}@2`)).toEqual(fine);
   });
 
-  test('edge case 8: a plain stream onto a raw one is taken once its key is loaded, and no raw one after it', () => {
+  test('edge case 8: a plain stream onto a raw replica is received once its key is loaded, and no raw one after it', () => {
     const to = place();
     expect(move(['-w', `${enc}@1`], `${to}@1`)).toEqual(fine);
     z.ok('load-key', '-L', keyfile, to);
@@ -109,7 +109,7 @@ describe('raw and plain on one target (openzfs#12014)', () => {
     expect(move(['-w', '-i', '@2', `${enc}@3`], `${to}@3`).stderr).toBe(mismatch);
   });
 
-  test('edge case 9: a local snapshot, even an empty one, stops a raw one and not a plain one (openzfs#15314)', () => {
+  test('edge case 9: a local snapshot, even an empty one, blocks a raw stream and not a plain one (openzfs#15314)', () => {
     const [raw, plain] = [place(), place()];
     move(['-w', `${enc}@1`], `${raw}@1`);
     move([`${enc}@1`], `${plain}@1`);
@@ -131,7 +131,7 @@ describe('raw and plain on one target (openzfs#12014)', () => {
 });
 
 describe('large blocks (openzfs#6224)', () => {
-  test('edge case 19: once sent with -L, it goes on only with -L', () => {
+  test('edge case 19: after -L a chain continues only with -L', () => {
     const to = place();
     expect(move(['-L', `${big}@1`], `${to}@1`)).toEqual(fine);
     expect(move(['-i', '@1', `${big}@2`], `${to}@2`).stderr).toBe(
@@ -141,7 +141,7 @@ describe('large blocks (openzfs#6224)', () => {
     expect(z.digest(`${to}@2`)).toBe(z.digest(`${big}@2`));
   });
 
-  test('-L says nothing where the dataset that is sent has none: what was split on its way cannot come back (openzfs#18101, #18908)', () => {
+  test('-L has no effect if the sent dataset has no large blocks: blocks split in transit cannot return (openzfs#18101, #18908)', () => {
     const [from, to] = [`${z.source}/back`, place()];
     z.ok('create', '-o', 'recordsize=1M', from);
     z.write(from, 3_000_000);
@@ -156,7 +156,7 @@ describe('large blocks (openzfs#6224)', () => {
     expect(move([`${to}@2`], `${z.source}/back-2`)).toEqual(fine);
     expect(z.digest(`${z.source}/back-2@2`)).toBe(z.digest(`${from}@1`));
     if (!isReal) return;
-    // and once it has some, they follow what was split: refused, or taken with files that are damaged (openzfs#6224)
+    // and once it has some, they follow split blocks: refused, or received with damaged files (openzfs#6224)
     z.ok('set', 'recordsize=1M', to);
     z.write(to, 3_000_000);
     z.ok('snapshot', `${to}@3`);
@@ -164,8 +164,8 @@ describe('large blocks (openzfs#6224)', () => {
     expect(exit !== 0 || z.digest(`${from}@3`) !== z.digest(`${to}@3`)).toBe(true);
   });
 
-  test('a pool without the feature takes them only split', async () => {
-    // 2.3 has a feature that enables large blocks again, so only what is wanted is enabled
+  test('a pool without the feature receives them only split', async () => {
+    // 2.3 has a feature that enables large blocks again, so only the wanted ones are enabled
     const wanted = ['encryption', 'embedded_data', 'lz4_compress', 'zstd_compress'];
     const options = wanted.flatMap((name) => ['-o', `feature@${name}=enabled`]);
     const pool = z.pool('nolarge', 128 * 1024 * 1024, '-d', ...options);
@@ -192,7 +192,7 @@ describe('embedded data (openzfs#10732, #8886)', () => {
     z.ok('snapshot', `${small}@2`);
   });
 
-  test('is not taken by what is encrypted, new or not, and without -e it is', () => {
+  test('is not received by an encrypted dataset, new or not, and without -e it is', () => {
     const to = place();
     z.ok('create', ...key, to);
     expect(move(['-e', `${small}@1`], `${to}/a`).stderr).toMatch(refused);
@@ -201,7 +201,7 @@ describe('embedded data (openzfs#10732, #8886)', () => {
     expect(move(['-i', '@1', `${small}@2`], `${to}/a`)).toEqual(fine);
   });
 
-  test('is in no stream of what is encrypted, so -e changes nothing there', () => {
+  test('is in no stream of an encrypted dataset, so -e has no effect there', () => {
     const to = place();
     z.ok('create', ...key, to);
     expect(move(['-e', `${enc}@1`], `${to}/a`)).toEqual(fine);
@@ -214,7 +214,7 @@ describe('a token', () => {
     [['-c'], { raw: false, largeBlock: false, compressed: true }],
     [['-L'], { raw: false, largeBlock: true, compressed: false }],
     [['-L', '-e', '-c'], { raw: false, largeBlock: true, compressed: true }],
-  ])('of a stream sent with %o says so, and the rest of it comes with the same', async (flags, said) => {
+  ])('of a stream sent with %o has these flags, and so has its rest', async (flags, said) => {
     const to = place();
     z.feed(z.stream(...flags, `${big}@1`).subarray(0, 2_000_000), 'receive', '-s', '-u', `${to}@1`);
     const token = (await zfs.list({ dataset: to }))[0]?.resumeToken ?? '';
@@ -225,7 +225,7 @@ describe('a token', () => {
     expect(z.digest(`${to}@2`)).toBe(z.digest(`${big}@2`));
   });
 
-  test('of a raw stream says so, needs no key, and what is resumed goes on raw (openzfs#10234)', async () => {
+  test('of a raw stream is raw, needs no key, and the resumed stream is raw (openzfs#10234)', async () => {
     const to = place();
     const cut = (...argv: string[]) => z.stream('-w', ...argv).subarray(0, 300_000);
     z.feed(cut(`${enc}@1`), 'receive', '-s', '-u', '-o', 'zpsend:stream=5:raw', `${to}@1`);
@@ -244,7 +244,7 @@ describe('a token', () => {
   });
 });
 
-test('what a chain began with is remembered, and children inherit it', async () => {
+test('the initial flags of a chain are kept, and children inherit them', async () => {
   const to = place();
   expect(move([`${big}@1`], `${to}@1`, '-o', 'zpsend:stream=77:large-block,embed')).toEqual(fine);
   z.ok('create', `${to}/kid`);
@@ -268,7 +268,7 @@ describe('properties (-p)', () => {
   });
   const shown = (name: string) => ['compression', 'user:x'].map((property) => z.value(property, name));
 
-  test('come with each stream, into the one snapshot that is named; excluded ones do not', () => {
+  test('are in each stream, for the named snapshot only; excluded ones are not', () => {
     const to = place();
     const shield = ['-x', 'mountpoint', '-x', 'canmount', '-x', 'sharenfs', '-x', 'sharesmb'];
     expect(move(['-p', `${from()}@1`], `${to}@1`, ...shield, '-o', 'readonly=on')).toEqual(fine);
@@ -280,7 +280,7 @@ describe('properties (-p)', () => {
     expect([shown(to), z.value('mountpoint', to)]).toEqual([['off', 'y'], `/${to}`]);
   });
 
-  test('are there already when a stream was cut, and its rest needs none', async () => {
+  test('are present already in an interrupted stream, and its rest needs none', async () => {
     const to = place();
     const cut = z.stream('-p', `${from()}@1`).subarray(0, 300_000);
     z.feed(cut, 'receive', '-s', '-u', '-x', 'mountpoint', `${to}@1`);

@@ -63,7 +63,7 @@ function carryOut({ to, from, targetDataset, origin }: Step): void {
   if (exit !== 0) throw new Error(`${JSON.stringify({ to, from, target: targetDataset, origin })}: ${stderr}`);
 }
 
-/** What the trees came to, over all of them. */
+/** The counts over all trees. */
 const seen = { steps: 0, clones: 0, bookmarks: 0, partly: 0, again: 0 };
 
 /** A second attempt needs other names. */
@@ -72,7 +72,7 @@ let tries = 0;
 const newest = ({ name, snapshots }: DatasetEntry): string => `${name}@${snapshots.at(-1)?.name}`;
 
 describe('generated trees', () => {
-  it.each(histories.map((history, at) => [at, history] as const))('tree %i arrives as it is', async (at, history) => {
+  it.each(histories.map((history, at) => [at, history] as const))('tree %i arrives unchanged', async (at, history) => {
     const mark = `t${at}x${tries++}`;
     const [here, there] = [`${z.source}/${mark}`, `${z.target}/${mark}`];
     const root = `${here}/r`;
@@ -104,7 +104,7 @@ describe('generated trees', () => {
     const parentsOf = (result: Awaited<ReturnType<typeof planned>>['result']) =>
       result.ok ? (result.notes ?? []).filter(({ kind }) => kind === 'placeholder').map(({ dataset }) => dataset) : [];
 
-    // without one that all have, a package is mostly of what is left out
+    // without a snapshot that all have, most of a package is left out
     const fresh = (leaf: string) => {
       if (model.do(`snapshot -r ${root}@${leaf}`)) z.ok('snapshot', '-r', `${root}@${leaf}`);
     };
@@ -148,7 +148,7 @@ describe('generated trees', () => {
     expect(again.result).toMatchObject({ ok: true, steps: [] });
   });
 
-  it('had steps, clones and unfinished targets enough to prove something', () => {
+  it('the trees had enough steps, clones and unfinished targets to prove something', () => {
     expect(seen.steps).toBeGreaterThan(3 * trees);
     expect(seen.clones).toBeGreaterThan(trees / 4);
     expect(seen.again).toBeGreaterThan(trees / 3);

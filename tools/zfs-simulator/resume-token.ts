@@ -59,7 +59,7 @@ function pair(name: string, type: number, count: number, value: Buffer): Buffer 
   return bytes;
 }
 
-/** Trusts the contents, as libzfs does; knows only what ZFS writes. */
+/** Trusts the contents, as libzfs does; knows only the fields that ZFS writes. */
 export function decodeToken(token: string): ResumePoint {
   const [version, sum, length, body] = token.split('-');
   if (version !== '1' || sum === undefined || length === undefined || body === undefined)

@@ -60,7 +60,7 @@ const ruleFor = (source: string, dataset: string): string =>
 export const arrivalOf = (start: Pick<ReceiveStart, 'dataset' | 'to'>): string =>
   `${start.dataset}@${leafOf(start.to.name) ?? ''}`;
 
-/** The views, with the marks that tell whose partial state it is. @throws ZpsendError */
+/** The views, with the marks that name the owner of partial state. @throws ZpsendError */
 export async function withMarks(
   zfs: Pick<Zfs, 'properties'>,
   { dataset, partial, record }: Pick<ReceiveStart, 'dataset' | 'partial' | 'record'>,
@@ -103,7 +103,7 @@ function isForeign(
   return ours !== theirs && stream !== seen.get(parentOf(name) ?? '')?.stream;
 }
 
-/** What an admitted step needs before `zfs receive`. */
+/** The preparations of an admitted step before `zfs receive`. */
 export interface Admission {
   /** The resume token of an interrupted receive, if there is one. */
   readonly token?: string;

@@ -14,7 +14,7 @@ export const otherName = ({ dataset, before }: ReceiveStart): string | undefined
 
 /**
  * May the source request this conflict resolution? Checked before anything else (I5, I11).
- * @throws ZpsendError BAD_REQUEST where it does not fit the step, NOT_ALLOWED with what to add to the configuration
+ * @throws ZpsendError BAD_REQUEST if it does not fit the step, NOT_ALLOWED with the rule to add to the configuration
  */
 export function checkClearing(start: ReceiveStart, host: string, allow: readonly Rule[]): void {
   const { before, source, dataset } = start;

@@ -9,7 +9,7 @@ import { checkProperties } from './properties.ts';
 type Config = Pick<ReceiveConfig, 'allow' | 'properties'>;
 
 /**
- * What this receiver's configuration forbids.
+ * Checks a request against this receiver's configuration.
  * @throws ZpsendError NOT_ALLOWED, BAD_REQUEST
  */
 export function checkConfigured(start: ReceiveStart, host: string, config: Config): void {
@@ -19,7 +19,7 @@ export function checkConfigured(start: ReceiveStart, host: string, config: Confi
 }
 
 /**
- * What `recv.start` would refuse of these by the configuration, with the same errors. The state of the target is not checked: the sender
+ * The starts that `recv.start` would refuse by the configuration, with the same errors. The state of the target is not checked: the sender
  * has listed it.
  * @param limit about how many bytes of JSON a part has
  */

@@ -32,8 +32,8 @@ export async function checkKey(
   if (sameness === 'same' || (sameness === 'unknown' && start.encryptionRoot === root)) return;
   throw new ZpsendError(
     'KEY_MISMATCH',
-    `${dataset} on ${host} takes its key from ${root}, which does not have the key that ${start.to.name} of ${start.source} brings: ` +
-      `one of them had a change-key since this was planned. A new plan tells what to do; or give ${dataset} a key of its own on ` +
+    `${dataset} on ${host} inherits its key from ${root}, which lacks the key of ${start.to.name} on ${start.source}: ` +
+      `one of them had a change-key since this was planned. Send again: the new plan has the fix. Or give ${dataset} its own key on ` +
       `${host}: zfs load-key ${root}; zfs change-key -o keyformat=passphrase -o keylocation=prompt ${dataset}`,
     { dataset, encryptionRoot: root },
   );
@@ -52,8 +52,8 @@ async function checkReplaced(
   if (!there || compareWrappings(there.wrapping, replaces) !== 'different') return;
   throw new ZpsendError(
     'KEY_MISMATCH',
-    `${holder} on ${host} had a change-key since ${to.name} of ${source} was planned, and would get an older key back. Then datasets that take their key from ` +
-      `${holder} could not be opened. Plan again while ${host} is online: the plan tells what to do`,
+    `${holder} on ${host} had a change-key since ${to.name} of ${source} was planned, and would get an older key back. Then datasets that inherit their key from ` +
+      `${holder} could not be unlocked. Send again while ${host} is online: the new plan has the fix`,
     { reason: 'key-changed', dataset: holder },
   );
 }

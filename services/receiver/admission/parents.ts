@@ -61,7 +61,7 @@ export function missingParents(
     const made = missing.length > 0 ? missing.join(', ') : dataset;
     throw new ZpsendError(
       'KEY_REQUIRED',
-      `${made} would have to be created below ${nearest.name} on ${host}, whose key is not loaded: ` +
+      `${made} cannot be created below ${nearest.name} on ${host}, whose key is not loaded: ` +
         `load it with zfs load-key`,
       { dataset, above: nearest.name },
     );
@@ -79,7 +79,7 @@ export function missingParents(
     throw new ZpsendError(
       'NO_SUCH_DATASET',
       `${unplanned} does not exist on ${host}, and ${dataset} is to be created below it. If it was renamed or destroyed while its ` +
-        'package was sent, send again: the new plan takes account of that',
+        'package was sent, send again: a new plan is made',
       { reason: 'parent-not-planned', dataset: unplanned },
     );
   }

@@ -13,7 +13,7 @@ export const streamProperty = 'zpsend:stream';
 type Config = Pick<ReceiveConfig, 'allow' | 'properties'>;
 
 /**
- * Properties that the source's values must not decide on this host: its paths and shares, and what may run there. They are left out of
+ * Properties that the source's values must not decide on this host: its paths and shares, and the programs that may run there. They are left out of
  * every receive. A local value that was set by hand is not protected by -x from the first stream with properties
  * (test/contract/properties.test.ts).
  */

@@ -16,7 +16,7 @@ type Received = Pick<ReceiveStart, 'dataset' | 'to' | 'from' | 'origin' | 'befor
 
 /** Keeps a hold on the newest received snapshot of each dataset. */
 export interface LastReceivedHolds {
-  /** A receive into the dataset has begun. */
+  /** A receive into the dataset has started. */
   began(dataset: string): void;
   received(step: Received): void;
   /** Moves all holds now, and resolves when that is done. */
@@ -32,7 +32,7 @@ export const noLastReceivedHolds: LastReceivedHolds = {
 interface Pending {
   snapshot: string;
   guid: string;
-  /** What this instance holds, where that is its base: then no other instance has received since. */
+  /** The snapshot that this instance holds, if it is the stream's base: then no other instance has received since. */
   readonly follows: Known | undefined;
   unbroken: boolean;
   /** Datasets that were renamed for them, whose snapshots are the base of nothing. */

@@ -18,7 +18,7 @@ export async function namingUsers(thrown: unknown, users: typeof usersOf = users
   const at = error.code === 'BUSY' ? mountPointIn(error.details?.stderr) : undefined;
   if (at === undefined) return error;
   const found = await users(at);
-  const who = found.length > 0 ? `in use by ${found.join(', ')}` : `in use (fuser -vm "${at}" shows by what)`;
+  const who = found.length > 0 ? `in use by ${found.join(', ')}` : `in use (fuser -vm "${at}" lists the processes)`;
   const what = error.message.split('; ', 1)[0] ?? '';
   return new ZpsendError('BUSY', `${what}; it is ${who}: end those processes, or leave that folder`, {
     ...error.details,

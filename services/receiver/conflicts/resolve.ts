@@ -7,9 +7,9 @@ import { namingUsers } from './mount-users.ts';
 import { type Around, type ClearDeps, rollBack } from './rollback.ts';
 
 /**
- * Resolves a conflict on the target as the step's plan says. The target is inspected again: nothing is lost that the plan does not list.
- * Where it is resolved already, nothing changes (I9).
- * @throws ZpsendError DIVERGED where the target is not as planned, BUSY, and other errors of ZFS
+ * Resolves a conflict on the target by the step's plan. The target is inspected again: nothing is lost that the plan does not list.
+ * If it is resolved already, nothing changes (I9).
+ * @throws ZpsendError DIVERGED if the target is not as planned, BUSY, and other errors of ZFS
  */
 export async function clearTarget(
   deps: ClearDeps,
@@ -39,13 +39,13 @@ async function rename(
   }
 }
 
-/** @throws ZpsendError DIVERGED where datasets lie below it, which would be renamed too */
+/** @throws ZpsendError DIVERGED if it has children, which a renaming would move too */
 async function assertNoChildren(zfs: Zfs, name: string, host: string): Promise<void> {
   const below = (await zfs.list({ dataset: name, recursive: true })).filter((one) => one.name !== name);
   if (below.length === 0) return;
   throw new ZpsendError(
     'DIVERGED',
-    `${name} on ${host} is not renamed: ${below[0]?.name} lies below it and would be renamed too. Send again.`,
+    `${name} on ${host} is not renamed, since that would rename ${below[0]?.name} too. Send again.`,
     { dataset: name, below: below.slice(0, 20).map((one) => one.name) },
   );
 }

@@ -13,7 +13,7 @@ export interface ClearDeps {
   readonly log: Log;
 }
 
-/** What surrounds each of its commands. */
+/** The context of each of its commands. */
 export interface Around {
   /** Drop the partial state of an older receive, too. */
   readonly discard: boolean;
@@ -23,9 +23,9 @@ export interface Around {
 
 /**
  * Rolls the target back as planned. The target is inspected first, after the mark is set (then ZFS has counted all that was written
- * before), right before snapshots are destroyed and right before the rollback. The mark tells every later plan that the rollback may
+ * before), right before snapshots are destroyed and right before the rollback. The mark shows every later plan that the rollback may
  * have happened. A second mark at the end invalidates every plan that was made meanwhile.
- * @throws ZpsendError DIVERGED where the target is not as planned, BUSY, and other errors of ZFS
+ * @throws ZpsendError DIVERGED if the target is not as planned, BUSY, and other errors of ZFS
  */
 export async function rollBack(
   { zfs, host, log }: ClearDeps,
@@ -106,7 +106,7 @@ export async function rollBack(
   }
 }
 
-/** What a rollback loses. */
+/** The loss of a rollback. */
 interface Lost {
   /** Of the dataset. */
   readonly guid: string;
@@ -115,7 +115,7 @@ interface Lost {
 }
 
 /**
- * What is newer on the target than the snapshot of the rollback, by createtxg; a rollback does not pass over bookmarks either. Undefined
+ * The snapshots on the target that are newer than that of the rollback, by createtxg; a rollback does not pass over bookmarks either. Undefined
  * where nothing is newer and nothing was written: the rollback is done (I9).
  *
  * Everything has to be as planned. If some of the snapshots are gone, or another rollback has happened, the plan counted other bytes.

@@ -21,8 +21,8 @@ export type ReceivePhase =
   | 'over';
 
 /**
- * What is done to the target before `zfs receive`: partial state of an older receive is dropped, missing parents are created, or a
- * conflict is resolved as the plan says (`clear`, which drops partial state too where that is requested).
+ * The preparation of the target before `zfs receive`: partial state of an older receive is discarded, missing parents are created, or a
+ * conflict is resolved by the plan (`clear`, which discards partial state too if that is requested).
  */
 type Preparation = 'discard' | 'make-parents' | 'clear';
 
@@ -63,7 +63,7 @@ export type ReceiveEffect =
   | Preparation
   | 'spawn'
   | 'close-input'
-  /** Ends the input early, so that `zfs receive -s` keeps what it has. It is killed if that does not end it. */
+  /** Ends the input early, so that `zfs receive -s` keeps its partial state. It is killed if that does not end it. */
   | 'interrupt'
   | 'kill'
   | 'verify'

@@ -125,7 +125,7 @@ function effectsOf(run: Run, { feed, fed, broken, ready }: Feeding): Record<Rece
       secret,
       window: deps.window,
       revision: run.lease?.revision ?? 0,
-      // also of what would be dropped: the sender decides whether it may be
+      // also for partial state that may be discarded: the sender decides that
       ...(run.admission.token !== undefined && { resumeToken: run.admission.token }),
       ...(compression && { compression }),
       ...(shared !== undefined && { shared: true }),

@@ -2,7 +2,7 @@ import type { Clock } from '../../../lib/time/clock.ts';
 import { timing } from '../../../lib/time/timing.ts';
 
 /**
- * What this instance has just verified on the target: dataset to the guid of its newest snapshot. The next step of a chain need not
+ * The snapshots that this instance has just verified on the target: dataset to the guid of its newest snapshot. The next step of a chain need not
  * inspect the target again, which saves a `zfs list`. If the target has changed since, `zfs receive` refuses.
  */
 export interface RecentlyVerified {

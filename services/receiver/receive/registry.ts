@@ -11,7 +11,7 @@ import type { ReceiveDeps } from './run.ts';
 export interface Receives {
   /** Begins a requested one. A repeated request gets the same answer. */
   start(request: StartRequest): Promise<ReceiveReady>;
-  /** Begins one. @throws ZpsendError BUSY, LOCKED, and what the configuration refuses */
+  /** Starts a receive. @throws ZpsendError BUSY, LOCKED, and the errors of `checkConfigured` */
   admit(start: ReceiveStart, incoming: Incoming): Receive;
   has(transfer: string): boolean;
   /** Of one transfer, or of all. */

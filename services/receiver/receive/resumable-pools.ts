@@ -5,7 +5,7 @@ import { poolOf } from '../../../schemas/names.ts';
 export interface ResumablePools {
   /** Reads the features of a dataset's pool, once for each pool. A failure to read them is no error. */
   read(dataset: string): Promise<void>;
-  /** False only where the pool is known to lack the feature: `zfs receive -s` is refused there (zfs-receive(8), sanoid#331). */
+  /** False only if the pool is known to lack the feature: `zfs receive -s` is refused there (zfs-receive(8), sanoid#331). */
   has(dataset: string): boolean;
 }
 

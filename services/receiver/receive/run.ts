@@ -40,7 +40,7 @@ export interface ReceiveDeps extends DirectDeps {
   readonly properties: ReceiveConfig['properties'];
 }
 
-/** One receive, with what it has acquired so far. */
+/** One receive, with the locks and channels that it has acquired so far. */
 export interface Run {
   /** Its `zfs` changes nothing without the lease. */
   readonly deps: ReceiveDeps;
@@ -58,7 +58,7 @@ export interface Run {
   child: ZfsProcess | undefined;
 }
 
-/** A receive that has not begun. */
+/** A receive that has not started. */
 export function openRun(options: ReceiveDeps, start: ReceiveStart, incoming: Incoming): Run {
   const log = receiveLog(options.log, options.host, start);
   const run: Run = {
@@ -127,7 +127,7 @@ export async function discard(run: Run): Promise<ReceiveEvent> {
   return { type: 'prepared' };
 }
 
-/** Resolves the conflict on the target as the plan says. */
+/** Resolves the conflict on the target by the plan. */
 export async function clear(run: Run): Promise<ReceiveEvent> {
   const { deps, start } = run;
   await leaseOf(run).confirmed();

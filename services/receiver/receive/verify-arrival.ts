@@ -4,7 +4,7 @@ import type { ReceiveStart } from '../../../schemas/transfer.ts';
 import { arrivalOf } from '../admission/admission.ts';
 import { checkType } from '../admission/properties.ts';
 
-/** Checks that what was received is the snapshot that was announced (I6). @throws ZpsendError STREAM_BROKEN */
+/** Checks that the received snapshot is the announced one (I6). @throws ZpsendError STREAM_BROKEN */
 export async function verifyArrival(zfs: Pick<Zfs, 'inspect'>, start: ReceiveStart, host: string): Promise<void> {
   const name = arrivalOf(start);
   const inspected = await zfs.inspect(start.volume ? [name, start.dataset] : [name]);

@@ -35,13 +35,13 @@ async function checkPartial({ zfs, host }: FetchDeps, { start }: StoredItem): Pr
   if (toname !== undefined && datasetOf(toname) === datasetOf(start.to.name)) return;
   throw new ZpsendError(
     'EXISTS',
-    `${start.dataset} on ${host} has partial state of another stream (${toname ?? 'unknown'}), which is not dropped: ` +
+    `${start.dataset} on ${host} has partial state of another stream (${toname ?? 'unknown'}), which is not discarded: ` +
       `finish that one, or zfs receive -A ${start.dataset}`,
     { dataset: start.dataset },
   );
 }
 
-/** The codes of a stream whose base is not there. */
+/** The codes of a stream whose base is missing. */
 const baseCodes: ReadonlySet<Code> = new Set(['DIVERGED', 'BASE_MISSING', 'ORIGIN_MISSING', 'NO_SUCH_DATASET']);
 
 /** Is the stream's base missing, in a pool that is imported? */

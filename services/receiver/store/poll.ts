@@ -46,7 +46,7 @@ interface Source {
 }
 
 /**
- * Receives what sources have stored for this host, each source's streams in the order in which they were stored. The source may be
+ * Receives the streams that sources have stored for this host, each source's streams in the order in which they were stored. The source may be
  * offline: it gets receipts.
  * @returns a function that ends it, and resolves when running receives have ended
  */
@@ -66,7 +66,7 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
 
   const logUnfound = unfoundLog(warnOnce);
 
-  /** Receives each stored stream once. A later visit tries again what may pass. */
+  /** Receives each stored stream once. A later visit retries failures that may pass. */
   async function visit(source: Source): Promise<void> {
     const { bucket, catalog, receipts } = source;
     const from = bucket.source;
@@ -240,7 +240,7 @@ const hasPool = async (deps: StoredDeps, dataset: string): Promise<boolean> =>
 
 /** The receipt of a stream whose base was lost. If the base has arrived directly, the next job finds it. */
 function lostReceipt(log: Log, { start }: StoredItem, missing: ReadonlySet<string>): Receipt {
-  const message = `${start.to.name} starts from a stream that was lost in the store; the next job sends both again`;
+  const message = `${start.to.name} starts from a stream that was lost in the store; the next job sends both`;
   log.error('store.lost', `${message} (${missing.size} are lost)`, { snapshot: start.to.name });
   return {
     state: 'failed',

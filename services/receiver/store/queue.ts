@@ -6,7 +6,7 @@ import type { StoredStart } from '../../../schemas/stored.ts';
 /** A stored stream for this host. */
 export type StoredItem = Pick<StoredDelivery, 'stream' | 'place' | 'start'>;
 
-/** What is stored for a host and not settled, in the order in which it was stored. */
+/** The unsettled streams for a host, in the order in which they were stored. */
 export const itemsFor = (host: string, deliveries: readonly StoredDelivery[]): StoredDelivery[] =>
   deliveries.filter(({ target, state }) => target === host && !isSettled(state));
 
@@ -34,7 +34,7 @@ const passing: ReadonlySet<Code> = new Set([
 export const mayPass = (error: ErrorBody): boolean =>
   !isLost(error) && !hasReason(error, 'KEY_MISMATCH', 'key-changed') && (error.retryable || passing.has(error.code));
 
-/** The guids that lost streams were to bring to a host. What starts from them is lost too. */
+/** The guids of lost streams for a host. Streams based on them are lost too. */
 export const lostBefore = (host: string, deliveries: readonly StoredDelivery[]): Set<string> =>
   new Set(
     deliveries.flatMap(({ target, start, state }) => (target === host && state.type === 'lost' ? [start.to.guid] : [])),

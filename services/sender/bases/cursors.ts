@@ -53,7 +53,7 @@ export const noCursors: Cursors = {
 
 export interface CursorDeps extends CursorBookmarkDeps {
   readonly zfs: Pick<Zfs, 'bookmark' | 'destroyBookmark' | 'inspect'>;
-  /** Aborted with the job: what has not begun by then is left to the next job. */
+  /** Aborted with the job: commands that have not started by then are left to the next job. */
   readonly signal: AbortSignal;
   readonly clock: Pick<Clock, 'now'>;
 }
@@ -123,7 +123,7 @@ function chainCursor(deps: CursorDeps, bookmarks: CursorBookmarks): ChainCursor 
     async settle(goesOn) {
       if (!last || (goesOn && clock.now() - movedAt < timing.job.cursorMs)) return undefined;
       const { to: snapshot, targetDataset } = last;
-      // the target has something newer than what the known cursors stand for
+      // the target has a newer snapshot than those of the known cursors
       const moved = await bookmarks.move(
         snapshot,
         targetDataset,

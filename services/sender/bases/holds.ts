@@ -110,7 +110,7 @@ export async function releaseStaleHolds(
   if (holds.length === 0) return;
   const living = await livingJobs();
   if (!living) {
-    log.warn('hold.kept', `${holds.length} holds on ${source.host} stay: which of their jobs still run is not known`);
+    log.warn('hold.kept', `${holds.length} holds on ${source.host} stay, since the running jobs are unknown`);
     return;
   }
   const entries = new Map(

@@ -52,7 +52,7 @@ export async function findStaleMarks(zfs: Pick<Zfs, 'list' | 'holds'>, jobs: Job
   if (ofJobs.length === 0) return { staleMarks: cursors, notes: [] };
   const [living, known] = [await jobs.living(), await jobs.known()];
   if (!living) {
-    const found = `${ofJobs.length} holds of jobs, and which jobs run is not known`;
+    const found = `${ofJobs.length} holds of jobs, and the running jobs are unknown`;
     return { staleMarks: cursors, notes: [{ about: 'unclear', found, remedy: 'ask again when all senders answer' }] };
   }
   const [here, elsewhere] = [

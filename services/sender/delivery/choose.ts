@@ -53,7 +53,7 @@ function checkNoConflictPolicy({ targetHost, request: { conflict } }: JobContext
 /**
  * Chooses the delivery of a job by its channel. `auto` is the direct channel if the target's receiver answers and no stream waits
  * for it in the store, and otherwise the store.
- * @throws ZpsendError what the first plan failed with
+ * @throws ZpsendError the error of the first plan
  */
 export async function chooseDelivery(
   deps: StoreDeliveryDeps,
@@ -91,7 +91,7 @@ export async function chooseDelivery(
   return planned(storeDelivery(deps, context));
 }
 
-/** The direct delivery, which records what the target has, for when it is offline. @param settled what it had reported before it was listed */
+/** The direct delivery, which records the known target for its offline times. @param settled the deliveries reported before the listing */
 function remembering(
   deps: StoreDeliveryDeps,
   context: JobContext,
@@ -116,7 +116,7 @@ function remembering(
       remember(planned, steps).catch((thrown) =>
         deps.log.warn(
           'target.not-remembered',
-          `what ${context.targetHost} has could not be recorded, so nothing can be stored for it: ${ZpsendError.from(thrown).message}`,
+          `the snapshots of ${context.targetHost} could not be recorded, so nothing can be stored for it: ${ZpsendError.from(thrown).message}`,
         ),
       ),
   };

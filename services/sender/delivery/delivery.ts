@@ -16,7 +16,7 @@ export interface Delivery {
   readonly peer?: Peer;
   /**
    * @param arrived steps of the job that have reached their target
-   * @throws ZpsendError what a listing failed with; a refused plan is a result, not an error
+   * @throws ZpsendError the error of a listing; a refused plan is a result, not an error
    */
   plan(arrived?: readonly Step[]): Promise<Planned>;
   ask(deps: TransferDeps, plan: TransferPlan): Promise<Transfer>;
@@ -29,7 +29,7 @@ export interface DeliveryDeps extends PlanningDeps {
   readonly zfs: Zfs;
   readonly log: Log;
   readonly clock: Clock;
-  /** Keep a bookmark of what each target has. */
+  /** Keep a bookmark of each target's newest snapshot. */
   readonly bookmarks: boolean;
 }
 

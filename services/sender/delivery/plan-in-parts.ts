@@ -18,7 +18,7 @@ export interface PlanAnswerDeps extends StoreDeliveryDeps {
 
 /**
  * Answers `send.plan`: a plan as it would be carried out, in parts that fit into a message.
- * @throws ZpsendError what the plan failed with, NOT_ALLOWED by `send.allow`
+ * @throws ZpsendError the error of the plan, NOT_ALLOWED by `send.allow`
  */
 export async function* planInParts(deps: PlanAnswerDeps, asked: SendRequest): AsyncGenerator<PlanPart> {
   const context = jobContextOf(deps.host, asked);

@@ -6,11 +6,11 @@ import { datasetOf } from '../../../schemas/names.ts';
 import type { Step } from '../../../schemas/plan.ts';
 import { needsOf } from '../planning/dependencies.ts';
 
-/** Target datasets, by name, of which too little is known to store streams for them. */
+/** Target datasets, by name, for which too little is known to store streams. */
 export interface Unsettled {
   /** Their initial flags, or their keys, are not known. */
   readonly unsure: ReadonlySet<string>;
-  /** Only what wraps their key is known. */
+  /** Only the wrapping of their key is known. */
   readonly unseenKeys: ReadonlySet<string>;
   /** They would get another key, and which datasets inherit their key is not known. */
   readonly newKeys: ReadonlySet<string>;
@@ -38,7 +38,7 @@ export function storable(plans: readonly DatasetPlan[], target: Inventory, unset
 
 type Listed = ReadonlyMap<string, DatasetEntry>;
 
-/** The dataset whose key a step replaces; undefined where it creates a new key. A clone shares the key of its origin. */
+/** The dataset whose key a step replaces; undefined if it creates a new key. A clone shares the key of its origin. */
 const keptBy = ({ from, origin, targetDataset }: Step): string | undefined =>
   origin === undefined ? from && targetDataset : datasetOf(origin);
 
@@ -79,7 +79,7 @@ function ofUnsure({ sourceDataset, targetDataset, steps }: DatasetPlan, host: st
   const flags = isRaw ? '' : ', or with --large-block or --no-large-block, as it began';
   return refuse(
     'UNSUPPORTED',
-    `${unknown} is not known on this host, so nothing is stored for ${sourceDataset}. Send it with --channel auto while ${host} is online${flags}.`,
+    `this host does not know ${unknown}, so nothing is stored for ${sourceDataset}. Send it with --channel auto while ${host} is online${flags}.`,
     { details: { host, dataset: targetDataset, reason: isRaw ? 'keys-unknown' : 'blocks-unknown' } },
   );
 }
@@ -88,15 +88,15 @@ function ofUnsure({ sourceDataset, targetDataset, steps }: DatasetPlan, host: st
 const ofNewKey = ({ sourceDataset, targetDataset }: DatasetPlan, host: string): Refusal =>
   refuse(
     'UNSUPPORTED',
-    `${sourceDataset} had a change-key, or may have had one, and which datasets inherit the key of ${targetDataset} on ${host} is not known on this host: ` +
-      `they could not be unlocked any more, so nothing is stored for ${sourceDataset}. Send it once with --channel auto or direct while ${host} is online.`,
+    `${sourceDataset} had a change-key, or may have had one. Datasets that inherit the key of ${targetDataset} on ${host} could not be unlocked any more, ` +
+      `and this host does not know them, so nothing is stored for ${sourceDataset}. Send it once with --channel auto or direct while ${host} is online.`,
     { details: { host, dataset: targetDataset, reason: 'new-key' } },
   );
 
 const notWithout = ({ sourceDataset, targetDataset }: DatasetPlan, needed: string, host: string): Refusal =>
   refuse(
     'UNSUPPORTED',
-    `${sourceDataset} needs ${needed}, for which nothing is stored, on ${host} first. Send both once with --channel auto or direct while ` +
+    `${sourceDataset} needs ${needed} on ${host} first, for which nothing is stored. Send both once with --channel auto or direct while ` +
       `${host} is online.`,
     { details: { host, dataset: targetDataset, needs: needed } },
   );

@@ -35,11 +35,11 @@ export const placeOf = ({ targetHost, targetDataset }: JobContext): Place => ({
   root: targetDataset,
 });
 
-/** What the store tells of a place before anything is sent to it. */
+/** The state of a target in the store before a send. */
 export interface Waiting {
-  /** Something is on its way there. What is sent past it would not follow on what the target has then. */
+  /** Streams are stored for it. A direct stream would not follow on the snapshots that the target has then. */
   readonly isAwaited: boolean;
-  /** What its target is done with, and has reported by now. */
+  /** The deliveries that its target has settled and reported. */
   readonly settled: readonly SettledDelivery[];
 }
 
@@ -66,14 +66,14 @@ function checkRoom(host: string, streams: number): void {
   );
 }
 
-/** Through the store, planned against what the target will have once it has taken what waits for it. */
+/** Through the store, planned against the inventory that the target will have after its stored streams. */
 export function storeDelivery(deps: StoreDeliveryDeps, context: JobContext): Delivery {
   const { host, zfs, bus, log, store, patienceMs } = deps;
   const place = placeOf(context);
   // conflicts on the target are not seen from here, so none is resolved
   const { conflict: _, ...request } = context.request;
   const planned: JobContext = { ...context, request };
-  /** What is known besides what is remembered. That is remembered with what is stored first: later its cursors tell less. */
+  /** The newer known target, which is recorded with the first stored stream: later its cursors are less exact. */
   let news: LastKnownTarget | undefined;
 
   async function plan(arrived: readonly Step[] = []): Promise<Planned> {
@@ -81,7 +81,7 @@ export function storeDelivery(deps: StoreDeliveryDeps, context: JobContext): Del
     const found = await store.find();
     const { sourceDataset, isRecursive } = context;
     const datasets = await zfs.list({ dataset: sourceDataset, recursive: isRecursive, creation: true });
-    // in this order, against that in which the keeper writes: what has gone from one is in the next
+    // the store's maintenance writes in the opposite order, so a removed delivery is in the next read
     const { waiting } = (await found?.catalog.read()) ?? { waiting: [] };
     checkRoom(host, waiting.length);
     const receipts = found ? await store.receipts.read(host, place.host) : [];
@@ -137,7 +137,7 @@ export function storeDelivery(deps: StoreDeliveryDeps, context: JobContext): Del
   };
 }
 
-/** What is remembered, with what is known besides: the target was seen since it refused what was stored, if more was sent since. */
+/** The record with newer knowledge: if more was sent since the target refused a stored stream, it was listed since. */
 function knownAfter(
   remembered: LastKnownTarget | undefined,
   { target, isNews, unseenKeys }: KnownTarget,
@@ -148,7 +148,7 @@ function knownAfter(
   return { ...others, target, ...keys };
 }
 
-/** What is not certain is not recorded, so that it is determined again. */
+/** Uncertain datasets are not recorded, so that they are determined again. */
 const without = (lastKnown: LastKnownTarget, unsure: ReadonlySet<string>): LastKnownTarget => ({
   ...lastKnown,
   target: { ...lastKnown.target, datasets: lastKnown.target.datasets.filter(({ name }) => !unsure.has(name)) },
@@ -156,12 +156,12 @@ const without = (lastKnown: LastKnownTarget, unsure: ReadonlySet<string>): LastK
 
 /** The request may mean a host of another name. */
 const noteOfUnknown = ({ host, root }: Place, { datasets: [top] }: Inventory): Note => {
-  const message = `nothing was ever sent from here to ${root} on ${host}, as far as is known, so it is assumed to be empty`;
+  const message = `this host knows of no earlier send to ${root} on ${host}, so it is assumed to be empty`;
   return { kind: 'unseen', dataset: top?.name ?? root, message };
 };
 
 const noteOfRecords = ({ host, root }: Place, { datasets: [top] }: Inventory): Note => {
-  const message = `what ${host} has of ${root} is derived from what was sent from here, since ${host} is not asked`;
+  const message = `the snapshots of ${root} on ${host} are derived from earlier sends of this host, since ${host} is not listed`;
   return { kind: 'unseen', dataset: top?.name ?? root, message };
 };
 
@@ -173,22 +173,22 @@ const refusedThere = ({ host, root }: Place, error: ErrorBody): ZpsendError =>
     { ...error.details, host, dataset: root, reason: 'refused-there' },
   );
 
-/** What was sent there cannot be read. That is a failure of our own connection, not of the target. */
+/** The record of earlier sends cannot be read. That is a failure of our own connection, not of the target. */
 const unreadRows = ({ host, root }: Place, thrown: unknown): ZpsendError =>
   new ZpsendError(
     'TIMEOUT',
-    `what was sent to ${root} on ${host} cannot be read: ${ZpsendError.from(thrown).message}`,
+    `the record of earlier sends to ${root} on ${host} cannot be read: ${ZpsendError.from(thrown).message}`,
     {
       reason: 'connection-lost',
     },
   );
 
-/** Something was sent there before, and the source has no record of what. */
+/** The target received streams before, and the source has no record of their snapshots. */
 function lostThere({ host, root }: Place, [first = root, ...others]: readonly string[]): ZpsendError {
   const more = others.length > 0 ? ` and ${others.length} more datasets` : '';
   return new ZpsendError(
     'UNREACHABLE',
-    `what ${host} has of ${first}${more} is no longer known here, so nothing can be stored for it. Send once while it is online`,
+    `the snapshots of ${first}${more} on ${host} are not known here, so nothing can be stored for it. Send once while it is online`,
     { host, dataset: first },
   );
 }

@@ -17,13 +17,13 @@ import type { Waits } from './waits.ts';
 
 export interface JobDeps extends Omit<ChainDeps, 'ask'>, StoreDeliveryDeps {
   readonly instance: string;
-  /** Datasets of a package at once, unless the request says so. */
+  /** Datasets of a package at once, unless the request has its own value. */
   readonly parallel: number;
-  /** How streams are compressed, unless the request says so. */
+  /** The compression of streams, unless the request has its own value. */
   readonly compressionMode: CompressionMode;
   /** The channel of streams, unless the request names one. */
   readonly channel: Channel;
-  /** The jobs that run on any instance of this host: holds of others may be released. Undefined where that is not clear. */
+  /** The jobs that run on any instance of this host: holds of others may be released. Undefined if that is unknown. */
   readonly livingJobs: () => Promise<Set<string> | undefined>;
   /** A policy's job that finds nothing to do logs nothing, and the policy logs its failures. */
   readonly startedBy?: Job['startedBy'];

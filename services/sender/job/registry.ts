@@ -12,7 +12,7 @@ import type { JobDeps } from './job-run.ts';
 /** Ended jobs that `send.status` still reports. */
 const rememberedJobs = 100;
 
-/** What started a job, other than a request of this host. */
+/** The start of a job, other than a request of this host. */
 interface JobOrigin {
   /** The host that ordered it on its own subject. */
   readonly from?: string;
@@ -109,8 +109,8 @@ export function openJobs(deps: JobDeps, maxJobs: number): Jobs {
       if (!job || job.isOver) return false;
       const then =
         job.status().channel === 'store'
-          ? 'begins with the first incomplete stream'
-          : 'continues after what has arrived';
+          ? 'starts with the first incomplete stream'
+          : 'continues after the last arrived snapshot';
       job.abort(
         new ZpsendError('ABORTED', `job ${id} on ${host} was aborted by request. Sent again, it ${then}`).toBody(),
       );

@@ -22,7 +22,7 @@ type PlannedRun = Planned & { delivery: Delivery };
 
 /**
  * Plans once for all datasets of a job, then runs their chains.
- * @throws ZpsendError what the plan failed with, or the signal's reason
+ * @throws ZpsendError the error of the plan, or the signal's reason
  */
 export async function runJob(run: JobRun): Promise<Outcome> {
   const { context, deps, jobLog } = run;

@@ -35,13 +35,13 @@ export async function jobsOnBoard(deps: Known & { readonly instance: string }): 
   return new Set([...entries.values()].flatMap(({ run }) => (run ? [run.job] : [])));
 }
 
-/** What the running instances know of a job; undefined where one did not answer. */
+/** The replies of the running instances about a job; undefined if one did not answer. */
 export async function askSiblings({ host, bus }: Here, job: string): Promise<Job[] | undefined> {
   const { answers, clear } = await gatherAll(bus, statusEach(host), { job }, sendStatusSchema, timing.job.claimMs);
   return clear ? answers.flatMap((answer) => answer.jobs) : undefined;
 }
 
-/** What all instances of this host report of jobs. @throws ZpsendError NO_SUCH_JOB */
+/** The jobs that all instances of this host report. @throws ZpsendError NO_SUCH_JOB */
 export async function statusOf(
   { host, bus }: Here,
   jobs: Pick<Jobs, 'status'>,

@@ -2,9 +2,9 @@ import { type Refusal, refuse, someOf } from '../../../lib/plan/refusal.ts';
 import type { Rollback } from '../../../schemas/conflict.ts';
 import type { Step } from '../../../schemas/plan.ts';
 
-/** What has happened since the first plan was made. */
+/** The events since the first plan was made. */
 export interface Since {
-  /** The target has settled an unfinished rollback: some of what was planned may be done. */
+  /** The target has settled an unfinished rollback: a part of the plan may be done. */
   readonly isAnew: boolean;
   /** Is it a transfer of this job? */
   readonly ours: (transfer: string) => boolean;
@@ -12,7 +12,7 @@ export interface Since {
 
 /**
  * A job destroys only what its first plan lists. If a later plan's rollback would only discard unsnapshotted writes, it is
- * skipped and `zfs receive` decides (it accepts what a mount wrote). If it would destroy snapshots, the chain ends. A rename
+ * skipped and `zfs receive` decides (it accepts the writes of a mount). If it would destroy snapshots, the chain ends. A rename
  * destroys nothing, and is always allowed.
  * @returns the later steps as they may be carried out, or a refusal
  */
@@ -38,8 +38,8 @@ export function limitToApproved(
 }
 
 /**
- * Is it the planned rollback, not yet done? Either no transfer has begun with a rollback since, or one of this job has, and then
- * all snapshots that it would destroy are still there.
+ * Is it the planned rollback, not yet done? Either no transfer with a rollback has started since, or one of this job has, and
+ * all snapshots that it would destroy still exist.
  */
 function isSame(later: Rollback, planned: Rollback, { isAnew, ours }: Since): boolean {
   const guids = new Set(planned.destroys.map(({ guid }) => guid));

@@ -23,7 +23,7 @@ type Made = Extract<Plan, { ok: true }>;
 
 /**
  * A plan without the datasets that the target's receiver would refuse, or its pool cannot receive, and with the shortages of
- * space. A note says what is not known. Never fails.
+ * space. A note names the unknown facts. Never fails.
  */
 export async function checkedPlan(
   deps: CheckDeps,

@@ -45,7 +45,7 @@ export function* batchesOf(starts: readonly CheckedStart[], limit: number): Gene
 }
 
 /**
- * What the target's receiver would refuse of a plan, by target dataset. It is asked about the first step of each.
+ * The datasets of a plan that the target's receiver would refuse, by target dataset. It is asked about the first step of each.
  * @param peer the target's machine, from its listing
  * @throws ZpsendError where the receiver does not answer
  */
@@ -85,7 +85,7 @@ export function withoutRefused(plan: Plan, { datasets }: DatasetPlans, byTarget:
   const [first, ...others] = all;
   if (steps.length > 0 || !first || all.length < datasets.length) return { ...plan, steps, refused: all };
   const also = others.length === 1 ? '1 more dataset' : `${others.length} more datasets`;
-  const more = others.length > 0 ? `. Refused as well: ${also}.` : '';
+  const more = others.length > 0 ? `. Also refused: ${also}.` : '';
   return {
     ok: false,
     error: { ...first.error, message: `${first.error.message.replace(/\.$/, '')}${more}`.slice(0, 8192) },

@@ -2,7 +2,7 @@ import type { DatasetPlan } from '../../../lib/plan/dataset-plan.ts';
 import { datasetOf, leafOf, parentOf } from '../../../schemas/names.ts';
 import type { Step } from '../../../schemas/plan.ts';
 
-/** What another chain, by its index in the plan, has to bring first: a snapshot, its key, or its first step. */
+/** A need of another chain, by its index in the plan: a snapshot, its key, or its first step. */
 export interface Need {
   readonly chain: number;
   readonly guid?: string;
@@ -13,8 +13,8 @@ export interface Need {
 const creates = (step: Step | undefined): boolean => step?.type === 'full' || step?.origin !== undefined;
 
 /**
- * What each chain of a plan needs of others before its first step: the parent of its target if the plan creates that, the origin
- * of a clone, the key that wraps its own, and renames. A plan lists what is needed first, so there are no circles. Snapshots are
+ * The needs of each chain of a plan before its first step: the parent of its target if the plan creates that, the origin
+ * of a clone, the key that wraps its own, and renames. A plan lists a needed chain first, so there are no loops. Snapshots are
  * identified by guid, which stays the same in a later plan.
  */
 export function needsOf(chains: readonly DatasetPlan[]): Need[][] {

@@ -28,7 +28,7 @@ export interface Planned {
   readonly plans: DatasetPlans | Refusal;
   readonly source: Inventory;
   readonly target: Inventory;
-  /** What the target had in its last listing, where `target` is a prediction. */
+  /** The target's last listing, if `target` is a prediction. */
   readonly known?: Inventory;
 }
 
@@ -36,7 +36,7 @@ export interface Planned {
  * Lists both sides once and plans each dataset, when it is this target's turn.
  * @param peer the target's machine, set by its first reply
  * @param arrived steps of the same job that are on the target
- * @throws ZpsendError what a listing failed with; a refused plan is a result, not an error
+ * @throws ZpsendError the error of a listing; a refused plan is a result, not an error
  */
 export const makePlans = (
   deps: PlanningDeps,
@@ -93,7 +93,7 @@ function mayNeedMore({ request }: JobContext, plans: DatasetPlans | Refusal): bo
 
 /**
  * The target's listing of a dataset; if the dataset does not exist, of the nearest one above it, without its other descendants.
- * @throws ZpsendError NO_SUCH_DATASET when there is not even its pool
+ * @throws ZpsendError NO_SUCH_DATASET if its pool is missing too
  */
 async function listTarget(bus: Bus, peer: Peer, root: string, recursive: boolean): Promise<Inventory> {
   const { host } = peer;

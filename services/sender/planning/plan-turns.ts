@@ -13,7 +13,7 @@ interface TurnWait {
 }
 
 /**
- * @returns what the work does, once it is its turn
+ * @returns the result of the work, once it is its turn
  * @throws the signal's reason; TIMEOUT or UNREACHABLE of another plan for the same target that ended so meanwhile
  */
 export type PlanTurns = <T>(targetHost: string, work: () => Promise<T>, wait?: TurnWait) => Promise<T>;

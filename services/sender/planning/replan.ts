@@ -11,7 +11,7 @@ export type Replan = (chain: Interrupted) => Promise<Replanned | Refusal>;
 /**
  * Chains that plan again at the same time share one plan, since a listing may be long.
  * @param arrived steps of the job that have arrived
- * @throws ZpsendError NO_SUCH_DATASET when the dataset is no longer in the package, or what a listing failed with
+ * @throws ZpsendError NO_SUCH_DATASET when the dataset is no longer in the package, or the error of a listing
  */
 export function replanner(
   context: JobContext,

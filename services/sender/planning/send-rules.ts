@@ -4,12 +4,12 @@ import { ZpsendError } from '../../../schemas/errors.ts';
 import { datasetOf } from '../../../schemas/names.ts';
 import type { Step } from '../../../schemas/plan.ts';
 
-/** What is sent: a whole request by its dataset, or one stream of it. */
+/** A whole request by its dataset, or one stream of it. */
 export interface SendOrder {
   readonly dataset: string;
   /** The target host. */
   readonly to: string;
-  /** Whether the stream is raw; undefined where that is not known yet. */
+  /** Whether the stream is raw; undefined if that is not known yet. */
   readonly raw?: boolean | undefined;
   /** The host that ordered it on its own subject; undefined for an order on this host's subject. */
   readonly from?: string | undefined;

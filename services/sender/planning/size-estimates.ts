@@ -14,7 +14,7 @@ const atOnce = 4;
 const large = 8 * 1024 * 1024;
 const atOnceBeside = 2;
 
-/** ZFS's own estimate (`zfs send -nP`) in bytes; undefined where there is none. */
+/** ZFS's own estimate (`zfs send -nP`) in bytes; undefined if there is none. */
 const estimate = (zfs: Zfs, step: Step): Promise<number | undefined> =>
   zfs.estimate(streamOf(step)).catch(() => undefined);
 

@@ -18,7 +18,7 @@ export type Arrived = Pick<Step, 'targetDataset' | 'to'>;
 /** The remaining steps of a chain. */
 export interface Replanned {
   readonly steps: readonly Step[];
-  /** What it can no longer send, since it no longer exists. */
+  /** The snapshots that it cannot send, since they are destroyed. */
   readonly note?: Note;
 }
 

@@ -36,7 +36,7 @@ type ByHost = ReadonlyMap<string, readonly Policy[]>;
 
 const byHost = (policies: readonly Policy[]): ByHost => Map.groupBy(policies, ({ host }) => host);
 
-/** The policies of a loop through which what a policy sends comes back into it, that policy first. */
+/** The policies of a loop through which a policy's datasets come back into it, that policy first. */
 function loopOf(policy: Policy, all: ByHost): readonly Policy[] | undefined {
   const { host, dataset: root, isRecursive: isTree } = policy;
   const paths = writtenBy(policy, { host, root, isTree }).map((region) => ({ region, path: [policy] }));

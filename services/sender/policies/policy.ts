@@ -22,8 +22,8 @@ export interface Policy {
 }
 
 /**
- * A policy of a host, from what its schema has accepted.
- * @throws ZpsendError BAD_REQUEST for one that can never work, with a message that names what is wrong
+ * A policy of a host, from a value that its schema has accepted.
+ * @throws ZpsendError BAD_REQUEST for one that can never work, with a message that names the fault
  */
 export function policyOf(host: string, name: string, configured: PolicyConfig): Policy {
   const { to, recursive, package: kind, ...what } = configured;

@@ -1,7 +1,7 @@
 import { timing } from '../../../lib/time/timing.ts';
 
 /**
- * What a sender does about one dataset and one target of a policy. After a trigger there may be something to send; a run determines
+ * The state of one dataset and one target of a policy in a sender. After a trigger there may be something to send; a run determines
  * that. Times are ms of one clock.
  */
 export type PolicyTarget =

@@ -27,7 +27,7 @@ export interface PolicyTargets {
   feed(key: string, event: Exclude<TargetEvent, { type: 'wake' }>): void;
   /** The policy targets that run from now on. */
   wake(now: number): OpenTarget[];
-  /** When the next one is due; undefined where none is. */
+  /** When the next one is due; undefined if none is. */
   readonly due: number | undefined;
 }
 

@@ -18,7 +18,7 @@ export interface ChainHoldDeps {
 /** The step holds of one chain. */
 export interface ChainHolds {
   readonly isEmpty: boolean;
-  /** Holds what a step needs. For a read-only pool a note says that nothing is held. @throws ZpsendError the error of ZFS */
+  /** Holds the snapshots that a step needs. In a read-only pool nothing is held, and a note is made. @throws ZpsendError the error of ZFS */
   take(step: Step): Promise<void>;
   /** A step was sent whole without a confirmation, or exists already: the target may have nothing newer. */
   mayHaveArrived(step: Step | undefined): void;

@@ -29,7 +29,7 @@ export type ChainPhase =
   | 'done'
   | 'failed';
 
-/** What follows after the holds are released. */
+/** The phase after the holds are released. */
 type After =
   | { readonly kind: 'next' }
   | { readonly kind: 'wait'; readonly ms: number; readonly backTo: 'plan' | 'hold' }

@@ -33,7 +33,7 @@ export interface ChainDeps extends TransferDeps {
   readonly fanOut?: FanOutMember | undefined;
 }
 
-/** The steps of one dataset, and what its job provides. */
+/** The steps of one dataset, and the functions of its job. */
 export interface ChainOrder {
   readonly job: string;
   /** The host that receives. */
@@ -67,7 +67,7 @@ export interface RunningChain {
   readonly bytes: number;
   /** Why it waits. */
   readonly waiting: ErrorBody | undefined;
-  /** When the wait ends, in monotonic ms; undefined where it has no end. */
+  /** When the wait ends, in monotonic ms; undefined if it has no end. */
   readonly waitsUntil: number | undefined;
   abort(error: ErrorBody): void;
 }
@@ -89,7 +89,7 @@ interface ChainRun {
   bytesBefore: number;
 }
 
-/** Starts one chain and performs what its state machine asks for. */
+/** Starts one chain and performs the effects of its state machine. */
 export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
   const wait = new AbortController();
   const limits: ChainLimits = { patience: deps.patienceMs, ours: order.ours };

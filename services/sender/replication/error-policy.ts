@@ -4,7 +4,7 @@ import { codes } from '../../../schemas/error-codes.ts';
 import { type Code, type ErrorBody, hasReason, type Reasoned } from '../../../schemas/errors.ts';
 
 /**
- * What a chain does after a failure of a step.
+ * The action of a chain after a failure of a step.
  * - `fail`: ends the chain
  * - `replan`: something is not as it was listed: list both sides again
  * - `wait`: ask again for the same step a little later
@@ -42,12 +42,12 @@ export const remedies: Record<Code, Remedy> = {
   INTERNAL: 'fail',
 };
 
-/** What a chain does about this failure: a limit of the NATS server on messages passes when it is raised. */
+/** The action of a chain after this failure: a message limit of the NATS server passes when it is raised. */
 export const remedyOf = (error: Reasoned): Remedy => (isPayloadTrouble(error) ? 'wait-replan' : remedies[error.code]);
 
 /**
- * May the listings that a job begins with be had a little later? Nobody there at the very beginning is a wrong name more
- * often than a restart; a lost connection of our own says nothing of names.
+ * May a job's first listings succeed a little later? At the start, no reply is more often a wrong name than a restart;
+ * a lost connection of our own is no evidence of a wrong name.
  */
 export const isPassing = (error: Reasoned): boolean =>
   isPayloadTrouble(error) ||

@@ -2,7 +2,7 @@ import type { DatasetPlan } from '../../../lib/plan/dataset-plan.ts';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import { needsOf } from '../planning/dependencies.ts';
 
-/** What follows an event; chains by their index in the plan. */
+/** The results of an event; chains by their index in the plan. */
 export interface Moves {
   readonly start: readonly number[];
   /** Never to be started. */

@@ -10,7 +10,7 @@ export interface DatasetStatus {
 }
 
 interface Run extends Pick<StatusRun, 'state' | 'done' | 'bytes' | 'seconds'> {
-  /** Bytes at some seconds of the run, oldest first: what the rate is taken from. */
+  /** Bytes at some seconds of the run, oldest first, from which the rate is computed. */
   readonly samples: readonly { readonly seconds: number; readonly bytes: number }[];
 }
 
@@ -41,7 +41,7 @@ const newRun: Run = { state: 'running', done: 0, bytes: 0, seconds: 0, samples: 
 
 const isOver = (run: Run | undefined): boolean => run?.state === 'done' || run?.state === 'failed';
 
-/** The status after an event; the same object where nothing has changed. */
+/** The status after an event; the same object if nothing has changed. */
 export function next(status: DatasetStatus, event: DatasetStatusEvent): DatasetStatus {
   const { facts, run = newRun } = status;
   switch (event.type) {

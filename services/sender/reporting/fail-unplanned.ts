@@ -44,7 +44,7 @@ export async function failUnplanned(
     if (!place || (key !== statusKey(root) && !isPart(place))) continue;
     const source = sources.get(place.dataset);
     const before = known.get(key);
-    // the lag is known only with what the target was sent
+    // the lag is known only with the snapshots sent to the target
     const isKnown = source && (isRead || before);
     const noted = { stream: before?.stream, wrapping: before?.wrapping };
     const line = isKnown ? { facts: { ...lagFactsSince(source, before?.sent, listed), ...noted } } : {};

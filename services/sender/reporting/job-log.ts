@@ -39,7 +39,7 @@ export function jobLog(log: Log, context: JobContext) {
   let isStored = false;
   const waits = openWaitLog(own);
   return {
-    /** Sets the channel for what follows. */
+    /** Sets the channel for later lines. */
     usesChannel(channel: 'direct' | 'store'): void {
       isStored = channel === 'store';
     },

@@ -3,7 +3,7 @@ import { isAfter } from '../../../lib/plan/inventory/txg.ts';
 import type { DatasetEntry, KeyWrapping, SnapshotEntry } from '../../../schemas/inventory.ts';
 import type { StatusSnapshot } from '../../../schemas/status.ts';
 
-/** What a listing shows of one dataset and its target. */
+/** The facts of one dataset and its target in a listing. */
 export interface LagFacts {
   /** The newest that the target has. */
   readonly sent: StatusSnapshot | undefined;
@@ -46,24 +46,24 @@ function behind(
 const creationOf = ({ snapshots, bookmarks }: DatasetEntry, base: Base): number | undefined =>
   (base.kind === 'snapshot' ? snapshots : bookmarks).find(({ guid }) => guid === base.guid)?.creation;
 
-/** @param target undefined where there is no such dataset; @param listed milliseconds since the epoch */
+/** @param target undefined if there is no such dataset; @param listed milliseconds since the epoch */
 export function lagFacts(source: DatasetEntry, target: DatasetEntry | undefined, listed: number): LagFacts {
   const common = target && newestCommon(source, target);
   const creation = common && creationOf(source, common);
   return behind(source, common && { ...common, ...(creation !== undefined && { creation }) }, listed);
 }
 
-/** The same where the target was not listed, and has what it had before. */
+/** The same if the target was not listed, and has its earlier snapshots. */
 export function lagFactsSince(source: DatasetEntry, sent: StatusSnapshot | undefined, listed: number): LagFacts {
   const base = sent && basesOf(source).find(({ guid }) => guid === sent.guid);
   if (!sent || base) return behind(source, base && { ...base, ...sent }, listed);
-  // it is destroyed here without a bookmark: only its creation tells which snapshots are newer
+  // it is destroyed here without a bookmark: only its creation shows which snapshots are newer
   const made = sent.creation ?? 0;
   const facts = behind(source, undefined, listed);
   return { ...facts, sent, missing: facts.missing.filter(({ creation = made }) => creation > made) };
 }
 
-/** What the target lacks. A seed is as large as its first snapshot. */
+/** The snapshots that the target lacks. A seed is as large as its first snapshot. */
 export function lagOf({ sent, newest, missing }: LagFacts): { snapshots: number; bytes: number; seconds?: number } {
   const bytes = missing.reduce((sum, { written }) => sum + written, 0);
   const [first] = missing;

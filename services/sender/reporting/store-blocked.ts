@@ -14,8 +14,8 @@ export interface BlockedStream {
 }
 
 /**
- * Writes for every dataset of this source why its next stored stream is blocked, and that no other is. What a running job reports, or
- * a failed one has reported, stays: it is more recent.
+ * Writes for every dataset of this source the error that blocks its next stored stream, and clears the others. The error of a running
+ * or failed job stays: it is more recent.
  * @param entries the status as it is, by key
  * @param blocked all blocked streams, in the order in which they were stored
  */
@@ -24,7 +24,7 @@ export function reportBlocked(
   entries: ReadonlyMap<string, StatusEntry>,
   blocked: readonly BlockedStream[],
 ): void {
-  // the first of a dataset is what the others wait for
+  // the others of a dataset wait for its first
   const reasons = new Map(
     blocked.toReversed().map(({ target, start: { to, dataset: into }, error }) => {
       const place = { source, target, dataset: datasetOf(to.name), into };

@@ -9,9 +9,9 @@ import { knownEntries, pendingEntries } from './known-entries.ts';
 import { lagFactsSince, storedUpTo } from './lag.ts';
 
 /**
- * Writes to the status what became of a stored stream at its target. A dataset without an entry, or one that the source no longer has,
+ * Writes the result of a stored stream at its target to the status. A dataset without an entry, or one that the source no longer has,
  * gets nothing.
- * @throws ZpsendError what a listing fails with
+ * @throws ZpsendError the error of a listing
  */
 export async function reportSettled(
   { host, bus, zfs, status, clock }: Pick<JobStatusDeps, 'host' | 'bus' | 'zfs' | 'status' | 'clock'>,
@@ -35,7 +35,7 @@ export async function reportSettled(
   if (settled.type !== 'delivered') {
     const { error } = settled;
     const run = before.run && { run: { ...before.run, state: 'failed' as const } };
-    // of several rejected streams the first gives the reason: this one lacked what that would have brought
+    // of several rejected streams the first has the reason: this one lacked that one's snapshot
     const isFollowing = before.run?.state === 'failed' && before.error && from && from.guid !== before.sent?.guid;
     const why = error && !isFollowing && { error: shortened(error) };
     status.put(key, (): StatusEntry => ({ ...others, ...run, ...why, written: new Date(now).toISOString() }));

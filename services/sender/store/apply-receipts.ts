@@ -18,7 +18,7 @@ export interface ReceiptApplierDeps {
 
 export interface ReceiptApplier {
   /**
-   * Applies what is new among the settled deliveries of a store: reports it, and then records it in every known target that it concerns.
+   * Applies the new ones of a store's settled deliveries: reports each, and then records it in every known target that it concerns.
    * @param store names of all its objects
    * @throws ZpsendError where a known target could not be written; the next call tries again
    */
@@ -44,7 +44,7 @@ export function openReceiptApplier({ zfs, log, reportSettled }: ReceiptApplierDe
       const fresh = settled.filter(({ key }) => !applied.has(key));
       if (fresh.length === 0) return;
       const places = placesIn(names).filter((place) => fresh.some((delivery) => isAt(place, delivery)));
-      // what a known target takes account of was reported by its writer, or the target was listed since
+      // a receipt within a known target was reported by its writer, or the target was listed since
       for (const place of places)
         for (const key of (await readKnownTarget(bucket, place))?.heard ?? []) reported.add(key);
       for (const group of byDataset(fresh.filter(({ key }) => !reported.has(key)))) {

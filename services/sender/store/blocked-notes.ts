@@ -13,7 +13,7 @@ import { hasReceiver } from './unclaimed.ts';
 export interface BlockedNotesDeps {
   readonly bus: Bus;
   readonly bucket: StreamsBucket;
-  /** How long a receiver has to claim what is stored for it, in milliseconds. */
+  /** How long a receiver has to claim its stored streams, in milliseconds. */
   readonly claimMs?: number;
 }
 
@@ -28,14 +28,14 @@ function notesOf(blocked: readonly BlockedStream[]): Note[] {
     const { target, start, error } = first;
     const more = others.length > 0 ? `, and for ${others.length} more datasets,` : '';
     const reason = `${error.code}: ${error.message.slice(0, longestMessage)}`;
-    const message = `what is stored for ${start.dataset}${more} on ${target} is still in the store: ${reason}`;
+    const message = `streams for ${start.dataset}${more} on ${target} are still in the store: ${reason}`;
     return [{ kind: 'held' as const, dataset: start.dataset, message }];
   });
 }
 
 /**
- * Why a target does not receive what is stored for a place: as it reports, or as it shows. Nothing is sent past stored streams, so a
- * job there has to know. Never fails.
+ * The reasons why a target does not receive its stored streams: from its receipts, or from their absence. No direct stream overtakes
+ * stored ones, so a job to that target needs them. Never fails.
  * @param deliveries all that the source has stored
  */
 export async function blockedNotes(

@@ -4,7 +4,7 @@ import type { BlockedStream } from '../reporting/store-blocked.ts';
 
 /**
  * Reports blocked streams: at the start, repeatedly while there are any, and at once when there are none left.
- * @returns a function that is given all blocked streams of each round, and throws what reporting fails with; the next round repeats it
+ * @returns a function that is given all blocked streams of each round, and throws the error of reporting; the next round repeats it
  */
 export function openBlockedStatus(
   report: (blocked: readonly BlockedStream[]) => Promise<void>,

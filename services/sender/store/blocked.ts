@@ -4,7 +4,7 @@ import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import type { BlockedStream } from '../reporting/store-blocked.ts';
 
 /**
- * What is blocked: what its target reports an error of, and what is unclaimed for long. In the order in which it was stored.
+ * The blocked streams: those with an error of their target, and those unclaimed for long. In the order in which they were stored.
  * @param now monotonic milliseconds
  */
 export const blockedIn = (deliveries: readonly StoredDelivery[], now: number): BlockedStream[] =>

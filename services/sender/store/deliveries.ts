@@ -11,7 +11,7 @@ import type { Place } from './known-targets.ts';
 export const isAt = ({ host, root }: Place, { target, start }: Pick<StoredDelivery, 'target' | 'start'>): boolean =>
   target === host && isWithin(start.dataset, root);
 
-/** What a store has for one place: deliveries that are settled, and what its target has yet to receive, both in order. */
+/** The deliveries of a store for one target: those that are settled, and those still to be received, both in order. */
 export function deliveriesAt(
   place: Place,
   deliveries: readonly StoredDelivery[],
@@ -23,7 +23,7 @@ export function deliveriesAt(
   };
 }
 
-/** What targets have yet to receive that have reported nothing of any stored stream. */
+/** The deliveries for targets that have reported nothing of any stored stream. */
 export function unreported(deliveries: readonly StoredDelivery[]): StoredDelivery[] {
   const reporting = new Set(deliveries.flatMap(({ target, state }) => (state.type === 'stored' ? [] : [target])));
   return deliveries.filter(({ target }) => !reporting.has(target));

@@ -12,7 +12,7 @@ import type { Log } from '../../host/log.ts';
 export interface GarbageCollectionDeps {
   readonly log: Log;
   readonly clock: Pick<Clock, 'now' | 'sleep'>;
-  /** Ids of the jobs of this host, of all its senders; undefined where that is not known. */
+  /** Ids of the jobs of this host, of all its senders; undefined if that is unknown. */
   readonly livingJobs: () => Promise<ReadonlySet<string> | undefined>;
   /** Is it the sender of a command, which may end after one round? */
   readonly isBrief: boolean;
@@ -36,7 +36,7 @@ export function orphansIn(listing: StoreListing, living: ReadonlySet<string>): M
 
 const isOfJob = (id: string, jobs: ReadonlySet<string>): boolean => [...jobs].some((job) => id.startsWith(job));
 
-/** Deletes from a store what dead jobs left there. @returns one round of it, given the names of all objects */
+/** Deletes the orphans of dead jobs from a store. @returns one round of it, given the names of all objects */
 export function openGarbageCollection(deps: GarbageCollectionDeps) {
   const { log, isBrief } = deps;
   const deadFor = isBrief ? openIdleJobs(deps) : openMissedJobs(deps);
@@ -94,12 +94,12 @@ function openMissedJobs({ livingJobs, clock, times = timing.garbageCollection }:
 }
 
 /**
- * For the sender of a command a job is dead when nothing was stored for it for `idleMs`, and it is missing twice, `askedAgainMs` apart.
+ * For the sender of a command a job is dead if nothing was stored for it for `idleMs`, and two queries `askedAgainMs` after each other miss it.
  * There may be one round only, so the time of the last byte in the store counts.
  */
 function openIdleJobs({ livingJobs, clock, times = timing.garbageCollection }: GarbageCollectionDeps): DeadJobs {
   const { idleMs, askedAgainMs } = times;
-  /** Until when, in monotonic milliseconds, what is there of a job is too young. */
+  /** Until when, in monotonic milliseconds, the pieces of a job are too young. */
   const young = new Map<string, number>();
   return async (bucket, listing) => {
     const incomplete = incompleteIn(listing);

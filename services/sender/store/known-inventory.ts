@@ -12,7 +12,7 @@ import type { Place } from './known-targets.ts';
 
 type NotedRow = Pick<StatusEntry, 'sent' | 'stream' | 'wrapping'>;
 
-/** What this host knows of a target besides the known target: its own listing, and its entries in `zfs-status`. */
+/** The evidence about a target beside the known target: the source's listing, and the target's entries in `zfs-status`. */
 export interface Records {
   readonly source: Inventory;
   /** By key. */
@@ -20,7 +20,7 @@ export interface Records {
   readonly wish: StreamWish;
 }
 
-/** What an offline target is known to have. */
+/** The known inventory of an offline target. */
 export interface KnownTarget {
   readonly target: Inventory;
   /** Is more known than was recorded? Then `target` is to be recorded instead. */
@@ -36,9 +36,9 @@ export interface KnownTarget {
 }
 
 /**
- * What an offline target has: what it had when it was listed last, and what was sent there since, by any channel. That is in the status
+ * The inventory of an offline target: its last listing, and the snapshots sent since, by any channel. These are in the status
  * entry of each dataset, or in its cursor. If the target was rolled back meanwhile, it rejects stored streams, whose base is missing.
- * @param lastKnown undefined where nothing is recorded
+ * @param lastKnown undefined if nothing is recorded
  */
 export function knownTarget(
   place: Place,

@@ -17,7 +17,7 @@ const mostBytes = 256 * 1024 * 1024;
 
 const nameOf = ({ host, root }: Place): string => storedName({ kind: 'known', target: host, dataset: root });
 
-/** The known target of a place; undefined where there is none that can be read. */
+/** The known target of a place; undefined if there is none that can be read. */
 export async function readKnownTarget(bucket: StreamsBucket, place: Place): Promise<LastKnownTarget | undefined> {
   const got = await bucket.get(nameOf(place), mostBytes).catch((thrown) => {
     if (ZpsendError.from(thrown).code !== 'STREAM_BROKEN') throw thrown;
@@ -33,7 +33,7 @@ export async function readKnownTarget(bucket: StreamsBucket, place: Place): Prom
 
 export async function writeKnownTarget(bucket: StreamsBucket, place: Place, lastKnown: LastKnownTarget): Promise<void> {
   const text = JSON.stringify(lastKnown);
-  await bucket.put(nameOf(place), Buffer.from(text), `what ${place.root} on ${place.host} had when it was seen last`);
+  await bucket.put(nameOf(place), Buffer.from(text), `the last known snapshots of ${place.root} on ${place.host}`);
 }
 
 /** Did the known target have the base of a stream? */
@@ -44,7 +44,7 @@ const hadBase = ({ target }: LastKnownTarget, { from, origin, dataset }: StoredS
 };
 
 /**
- * What is known of a place after its target was listed: all of it, or only its root. Then what was known of the datasets below stays.
+ * The known target after a listing of all of it, or only of its root. Then the records of the datasets below stay.
  * @param settled deliveries that were settled before the target was listed
  */
 export function afterListing(
@@ -71,8 +71,8 @@ export function afterListing(
 }
 
 /**
- * What is known of a place after one of its deliveries was settled; the same object where that is taken account of already. A receipt
- * stays until all targets of its stream have one, and counts once: what was listed of the target since then is newer.
+ * The known target after one of its deliveries was settled; the same object if that is recorded already. A receipt
+ * stays until all targets of its stream have one, and counts once: a later listing of the target is newer.
  */
 export function afterDelivery(lastKnown: LastKnownTarget, { key, start, state }: SettledDelivery): LastKnownTarget {
   if (lastKnown.heard?.includes(key)) return lastKnown;
@@ -82,7 +82,7 @@ export function afterDelivery(lastKnown: LastKnownTarget, { key, start, state }:
   const { error } = state;
   if (state.type === 'lost' && (state.error.code === 'STREAM_BROKEN' || !hadBase(lastKnown, start)))
     return { ...lastKnown, heard };
-  // what builds on a rejected stream is rejected for that alone
+  // a stream based on a rejected one is rejected only for that reason
   const refused = lastKnown.refused ?? error;
   return { ...lastKnown, ...(refused && { refused }), heard };
 }

@@ -31,7 +31,7 @@ export interface MaintenanceDeps extends ReceiptApplierDeps {
 }
 
 /**
- * Maintains the store of a source: deletes what every target is done with, records what targets have, and deletes what dead jobs left.
+ * Maintains the store of a source: deletes streams that every target has settled, records the known targets, and deletes orphans of dead jobs.
  * @returns a function that ends it
  */
 export function maintainStore(deps: MaintenanceDeps): () => Promise<void> {
@@ -82,7 +82,7 @@ function openRound(deps: MaintenanceDeps, failed: (thrown: unknown) => void) {
     const { waiting, names } = await catalog.read();
     const receipts = waiting.length > 0 ? await store.receipts.read(host) : [];
     const deliveries = deliveriesOf(waiting, receipts);
-    // what frees space comes first: the known targets are written to the same store
+    // deletions come first: the known targets are written to the same store
     const emptied: StoredDelivery[][] = [];
     for (const stream of byStream(deliveries))
       if (await deleteSegments(bucket, stream, signal).catch(failed)) emptied.push(stream);

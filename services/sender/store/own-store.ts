@@ -9,9 +9,9 @@ import type { Log } from '../../host/log.ts';
 
 /** The store of this host for offline targets, with their receipts. */
 export interface OwnStore {
-  /** Opens the store, and creates its bucket where there is none. @throws ZpsendError NOT_ALLOWED, UNREACHABLE, UNSUPPORTED, NO_SPACE */
+  /** Opens the store, and creates its bucket if there is none. @throws ZpsendError NOT_ALLOWED, UNREACHABLE, UNSUPPORTED, NO_SPACE */
   open(): Promise<{ readonly bucket: StreamsBucket; readonly catalog: CatalogReader }>;
-  /** Opens the store; undefined where there is no bucket. */
+  /** Opens the store; undefined if there is no bucket. */
   find(): Promise<{ readonly bucket: StreamsBucket; readonly catalog: CatalogReader } | undefined>;
   /** Has this process used it? */
   readonly isOpen: boolean;

@@ -15,7 +15,7 @@ export const hasReceiver = (bus: Bus, host: string): Promise<boolean> =>
   );
 
 /**
- * Finds receivers that are online and report nothing of what is stored for them.
+ * Finds receivers that are online and have no receipt of their stored streams.
  * @returns a function that marks the unclaimed ones of all deliveries
  */
 export function openUnclaimed(isOnline: (target: string) => Promise<boolean>, clock: Pick<Clock, 'now'>) {

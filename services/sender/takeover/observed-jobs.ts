@@ -82,7 +82,7 @@ export function openObservedJobs(self: string, silenceMs: number, machine?: stri
 }
 
 /**
- * The request of a successor. It plans again, without `conflict: rollback`, since what its plan would destroy was never shown (I5).
+ * The request of a successor. It plans again, without `conflict: rollback`, since no user has seen the losses of its plan (I5).
  * If the dead job has done the rollback, the successor continues; otherwise it fails with the conflict.
  */
 export function inherited({ conflict, ...request }: SendRequest): SendRequest {

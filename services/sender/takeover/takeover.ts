@@ -17,7 +17,7 @@ export interface TakeoverDeps {
   readonly log: Log;
   readonly clock: Clock;
   readonly jobs: Pick<Jobs, 'start' | 'running' | 'yield'>;
-  /** What the running instances know of a job and its successors; undefined where one did not answer. */
+  /** The replies of the running instances about a job and its successors; undefined if one did not answer. */
   readonly ask: (job: string) => Promise<Job[] | undefined>;
   /** Ends a job of another instance. */
   readonly abort: (job: Job) => void;

@@ -5,7 +5,7 @@ import { timing } from '../../../lib/time/timing.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { infoSchema } from '../../../schemas/host.ts';
 
-/** The services of a host; undefined where it does not answer. */
+/** The services of a host; undefined if it does not answer. */
 const servicesOf = async (bus: Bus, host: string): Promise<string[] | undefined> => {
   const info = await request(bus, subjects.info(host), {}, infoSchema, timing.job.servicesMs).catch(() => undefined);
   return info?.instances.map(({ service }) => service);
@@ -16,7 +16,7 @@ export const isWithoutReceiver = async (bus: Bus, host: string): Promise<boolean
   (await servicesOf(bus, host))?.includes('receiver') === false;
 
 /**
- * An error that says which services `host` runs in place of a receiver. Any other error, or one of our own connection, is returned as it is.
+ * An error that names the services that `host` runs in place of a receiver. Any other error, or one of our own connection, is returned as it is.
  * @param subject of the request without an answer
  */
 export async function explainAbsence(bus: Bus, host: string, subject: string, error: unknown): Promise<unknown> {

@@ -5,7 +5,7 @@ const firstBytes = 64 * 1024;
 
 const reason = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));
 
-/** The output of a `zfs send`, held back until its beginning has passed the check. If it ends before, its exit status says why. */
+/** The output of a `zfs send`, held back until its beginning has passed the check. If it ends before, its exit status has the reason. */
 export function checkedSource(source: ByteSource, check: HeadCheck): ByteSource {
   const own = Buffer.allocUnsafe(firstBytes);
   /** Has passed, and did not fit into the reader's memory yet. While there is some, further bytes are appended to it. */

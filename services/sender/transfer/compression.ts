@@ -6,12 +6,12 @@ interface Sent {
   readonly sent: number;
 }
 
-/** How the streams of one job are compressed, and what that has saved. */
+/** The compression of one job's streams, and its savings. */
 export interface JobCompression {
   readonly mode: CompressionMode;
   /** Bytes saved; undefined until a receiver has accepted zstd. */
   readonly saved: number | undefined;
-  /** Counts a transfer. @returns to be called when it is over, keeps what it has saved */
+  /** Counts a transfer. @returns a function for its end, which keeps its savings */
   follow(transfer: Sent): () => void;
 }
 

@@ -69,7 +69,7 @@ export async function resumeOf(zfs: Pick<Zfs, 'estimate'>, step: Step, given: st
 }
 
 /**
- * Asks the receiver to start, and settles what is sent.
+ * Asks the receiver to start, and settles the stream.
  * @param peer the target's machine, from its listing
  * @throws ZpsendError the receiver's refusal, or UNREACHABLE, TIMEOUT
  */

@@ -10,7 +10,7 @@ export interface StartOrder {
   readonly properties?: PropertyWishes | undefined;
 }
 
-/** What a receiver needs to know of a step itself. */
+/** The facts of a step that a receiver needs. */
 export const stepStart = (step: Step): Omit<StoredStart, keyof StartOrder> => ({
   dataset: step.targetDataset,
   to: { name: step.to.name, guid: step.to.guid },
@@ -26,7 +26,7 @@ export const stepStart = (step: Step): Omit<StoredStart, keyof StartOrder> => ({
   ...(step.volume && { volume: true }),
 });
 
-/** What a receiver needs to know of a step, on either channel. */
+/** The request for a step, on either channel. */
 export const startOf = ({ transfer, job, source, properties }: StartOrder, step: Step): StoredStart => ({
   transfer,
   job,

@@ -36,7 +36,7 @@ const anotherStream = (stream: ReadOrder['stream'], difference: string): ZpsendE
 
 /** One run of `zfs send`, for one receiver or for several. */
 export interface Read {
-  /** Bytes of the stream so far, before compression; undefined where it is not compressed. */
+  /** Bytes of the stream so far, before compression; undefined if it is not compressed. */
   readonly taken: number | undefined;
   /** The whole stream was sent, whether or not the target has confirmed it. */
   readonly isWhole: boolean;

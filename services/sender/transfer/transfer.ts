@@ -71,7 +71,7 @@ export interface Resume {
   offset: number;
 }
 
-/** What was settled with the receiver. */
+/** The agreement with the receiver. */
 export interface Settled {
   /** This end of the channel to it. */
   readonly channel: ChannelSender;
@@ -81,7 +81,7 @@ export interface Settled {
   readonly mode: CompressionMode;
 }
 
-const tooLate = new ZpsendError('STREAM_BROKEN', 'its receiver was ready only after the shared read had begun');
+const tooLate = new ZpsendError('STREAM_BROKEN', 'its receiver was ready only after the start of the shared read');
 
 /** A transfer that is settled, to be run once. */
 export function runnable(

@@ -23,7 +23,7 @@ describe('the scenarios of a chaos run', () => {
     expect(new Set(pairs).size).toBe(requestKinds.length * faults.length);
   });
 
-  test('send what was written where it can arrive: a policy its own dataset, an absent target shares what others get', () => {
+  test('send written data to reachable targets: a policy its own dataset, an absent target shares the others’ data', () => {
     for (const { kind, writes, to, away } of scenariosOf(3, 200)) {
       expect(writes.length).toBeGreaterThan(0);
       expect(writes.every(({ dataset }) => (dataset === bounds.policy) === (kind === 'event'))).toBe(true);
@@ -48,7 +48,7 @@ describe('the model of a chaos run', () => {
   model.sent('dst', listing('a@2'), ['p/a']);
   model.sent('site-b', listing('b@1'), ['p/b']);
 
-  test('wants just what was sent to each target, also what the source has no more', () => {
+  test('wants exactly the sent snapshots on each target, also those that the source lost', () => {
     expect(model.differences('dst', listing('a@1', 'a@2'))).toEqual([]);
     expect(model.differences('dst', listing('a@2', 'b@1'))).toEqual([
       'dst lacks p/a@1 (a@1)',
@@ -68,7 +68,7 @@ describe('the model of a chaos run', () => {
     bookmarks: [{ name: 'p/a#zpsend_dst_00c0ffee_2', guid: '2' }],
   };
 
-  test('complains of all that is left except last-received holds and cursors', () => {
+  test('reports all remaining marks except last-received holds and cursors', () => {
     expect(staleMarks(clean)).toEqual([]);
     for (const more of [
       { locks: ['p/a on dst'] },
@@ -82,7 +82,7 @@ describe('the model of a chaos run', () => {
       expect(staleMarks({ ...clean, ...more })).toHaveLength(1);
   });
 
-  test('wants one cursor and one base hold for each dataset and target, of the newest, after a calm round', () => {
+  test('wants one cursor and one last-received hold for each dataset and target, of the newest, after a calm round', () => {
     const snapshots = listing('a@1', 'a@2').snapshots.map((each, at) => ({ ...each, guid: String(at + 1) }));
     const numbered = openModel();
     numbered.sent('dst', { datasets: ['p/a'], snapshots }, ['p/a']);

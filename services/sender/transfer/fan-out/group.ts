@@ -12,7 +12,7 @@ export interface FanOutMember {
   planned(datasets: readonly string[]): void;
   /**
    * Waits for the others that need the same step next, but not too long for a late one.
-   * @returns undefined where there are none: the step is this job's alone
+   * @returns undefined if there are none: only this job has the step
    */
   gather(step: Step): Promise<Participant | undefined>;
   /** It is about to transfer a step that it does not share. */
@@ -43,7 +43,7 @@ interface Gathering {
   readonly cancelLate: () => void;
 }
 
-/** Jobs that send the same dataset to different targets: what several of them need at once is read once. */
+/** Jobs that send the same dataset to different targets: a step that several of them need at once is read once. */
 export function openFanOutGroup(order: FanOutOrder): FanOutMember[] {
   const gatherings = new Map<string, Gathering>();
   const states = openMemberStates(order.size);

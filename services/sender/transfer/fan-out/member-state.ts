@@ -2,7 +2,7 @@ import { timing } from '../../../../lib/time/timing.ts';
 import { datasetOf } from '../../../../schemas/names.ts';
 import type { Step } from '../../../../schemas/plan.ts';
 
-/** What one job of a fan-out does with one dataset. */
+/** The state of one dataset in one job of a fan-out. */
 export type MemberState =
   /** It plans, or is between two steps. */
   | { readonly phase: 'coming' }

@@ -17,7 +17,7 @@ interface ReadyReceiver {
 export interface Participant {
   /** Names the subject that all participants receive from. */
   readonly id: string;
-  /** Resolves when all others have answered and the read has begun; undefined when there is none for this job. */
+  /** Resolves when all others have answered and the read has started; undefined if there is none for this job. */
   join(ready: ReadyReceiver): Promise<Read | undefined>;
   /** Continues without the others. */
   decline(): void;

@@ -12,7 +12,7 @@ function together<T>(): (key: string, ask: () => Promise<T>) => Promise<T> {
 
 /**
  * ZFS for each job of a fan-out. They begin together with the same listing of the source and the same estimates, which are made
- * once and not for each target. Only a job's first listing may be shared: a later one has to show what has changed since.
+ * once and not for each target. Only a job's first listing may be shared: a later one has to show the changes since.
  */
 export function shareListing(zfs: Zfs): () => Zfs {
   const lists = together<Awaited<ReturnType<Zfs['list']>>>();

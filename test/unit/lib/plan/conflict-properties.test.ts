@@ -74,7 +74,7 @@ const datasetsOf = (model: PoolModel) => new Map([...model.datasets].map(([name,
 
 const clearingsIn = (result: Plan) => (result.ok ? result.steps.flatMap(({ before }) => before ?? []) : []);
 
-/** What both have, of the source's datasets by name: the slow way. */
+/** The common snapshots, of the source's datasets by name: the slow way. */
 const known = (source: PoolModel): Set<string> =>
   new Set([...source.datasets.values()].flatMap((one) => [...one.snapshots, ...one.bookmarks].map(({ guid }) => guid)));
 
@@ -168,7 +168,7 @@ describe('after arbitrary changes on both sides', () => {
           for (const one of snapshots) expect(has.has(one), one).toBe(true);
           for (const guid of datasets.keys()) expect(stand.has(guid), `dataset ${guid}`).toBe(true);
           for (const guid of modified) expect(target.datasets.get(stand.get(guid) ?? '')?.modified).toBe(true);
-          // what was in the way of a dataset that is refused may be there now
+          // the obstacle of a refused dataset may be there
           if (result.ok && !result.refused) expect(planned('rotate')).toMatchObject({ ok: true, steps: [] });
         } catch (error) {
           throw new Error(`${told.join('\n')}\n${JSON.stringify(result, null, 1)}`, { cause: error });

@@ -18,11 +18,11 @@ const dataset = (name: string, guid: string, guids: string[] = [], stream?: stri
 });
 const listed = (...all: DatasetEntry[]) => new Map(all.map((entry) => [entry.name, entry]));
 
-describe('a replica of what is sent, inside it', () => {
+describe('a replica of the package inside it', () => {
   test.each<[string, DatasetEntry[], [string, string][]]>([
     ['by its mark', [dataset('t', '1', ['10']), dataset('t/b', '2', [], '1:')], [['t/b', 't']]],
     [
-      'with what lies below, which inherits the mark',
+      'with its descendants, which inherit the mark',
       [dataset('t', '1'), dataset('t/b', '2', [], '1:raw'), dataset('t/b/c', '3', [], '1:raw')],
       [
         ['t/b', 't'],

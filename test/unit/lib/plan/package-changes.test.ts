@@ -21,7 +21,7 @@ describe('between two runs', () => {
     expect(table(planned(source, target, 'pool/b@s2', replication))).toEqual(['incr pool/b@s2 pool/b@s1']);
   });
 
-  it('a descendant was renamed: it is refused with what lies below it, says where it is, and goes on once renamed there', () => {
+  it('a descendant was renamed: it is refused with its descendants and its target name, and continues once renamed there', () => {
     const source = first();
     const target = having(source, empty(), 'pool/b@s1', replication);
     source.run('rename pool/b/1 pool/b/moved', 'snapshot -r pool/b@s2');
@@ -42,7 +42,7 @@ describe('between two runs', () => {
     ]);
   });
 
-  it('another took its name: both are refused, and nothing of the old one is touched', () => {
+  it('another dataset took its name: both are refused, and nothing of the old one is touched', () => {
     const source = first();
     const target = having(source, empty(), 'pool/b@s1', replication);
     source.run('rename pool/b/1 pool/b/moved', 'create pool/b/1', 'snapshot -r pool/b@s2');
@@ -54,7 +54,7 @@ describe('between two runs', () => {
     ]);
   });
 
-  it('what another host received from the same image is never written to', () => {
+  it('a dataset that another host received from the same image is never written to', () => {
     const source = first();
     const target = having(source, empty(), 'pool/b@s1', replication);
     const image = { name: 'v1', guid: '77', createtxg: 3 };
@@ -73,7 +73,7 @@ describe('between two runs', () => {
     ]);
   });
 
-  it('a descendant of a dataset without snapshots was renamed: it is refused and says where it is', () => {
+  it('a descendant of a dataset without snapshots was renamed: it is refused with its target name', () => {
     const source = new PoolModel('src', 'pool').run('create pool/b', 'create pool/b/old', 'snapshot pool/b/old@s');
     const target = having(source, empty(), 'pool/b', replication);
     source.run('rename pool/b/old pool/b/new', 'snapshot pool/b/new@u');
@@ -88,7 +88,7 @@ describe('between two runs', () => {
   it.each([
     ['without snapshots', []],
     ['that was received', ['snapshot pool@s0']],
-  ])('another backup below the same root, %s, is not taken for what was renamed', (_, made) => {
+  ])('another backup below the same root, %s, is not taken for the renamed dataset', (_, made) => {
     const source = first().run(...made);
     const target = empty('tank');
     if (made.length === 0) target.run('create tank/copies');
@@ -103,7 +103,7 @@ describe('between two runs', () => {
     ]);
   });
 
-  it('a copy is not taken for what it was copied from, also when that is left out', () => {
+  it('a copy is not taken for its original, also when the original is left out', () => {
     const source = first();
     const target = having(source, empty(), 'pool/b@s1', replication);
     const copy = source.find('pool/b/1@s1');
@@ -114,7 +114,7 @@ describe('between two runs', () => {
     expect(table(result)).toContain('full pool/b/copy@s1 -');
   });
 
-  it('one that diverged is refused with its evidence, and the others go on', () => {
+  it('a diverged one is refused with its evidence, and the others continue', () => {
     const source = first();
     const target = having(source, empty(), 'pool/b@s1', replication).run('snapshot pool/b/1@mine');
     source.run('snapshot -r pool/b@s2');
@@ -130,7 +130,7 @@ describe('between two runs', () => {
     ]);
   });
 
-  it('a dataset that was a placeholder has snapshots now: it is refused, and what is new below it is not', () => {
+  it('a dataset that was a placeholder has snapshots: it is refused with its new descendants', () => {
     const source = new PoolModel('src', 'pool').run('create pool/b', 'create pool/b/1', 'snapshot pool/b/1@s1');
     const target = having(source, empty(), 'pool/b', replication);
     source.run('create pool/b/2', 'snapshot -r pool/b@s2');
@@ -152,19 +152,16 @@ describe('between two runs', () => {
   it.each([
     ['without', []],
     ['with', ['snapshot pool/b/1@mine']],
-  ])(
-    'a volume %s snapshots is in the way: what would lie below it is left out too, and the others go on',
-    (_, more) => {
-      const source = first();
-      const target = having(source, empty(), 'pool/b@s1', {}).run('create -V pool/b/1', ...more);
-      source.run('create pool/b/z', 'snapshot -r pool/b@s2');
-      const result = planned(source, target, 'pool/b@s2', replication);
-      expect(table(result)).toEqual(['incr pool/b@s2 pool/b@s1', 'full pool/b/z@s2 -']);
-      expect(result.ok && result.refused?.map(({ dataset }) => dataset)).toEqual(['pool/b/1', 'pool/b/1/x']);
-    },
-  );
+  ])('a volume %s snapshots blocks a dataset: its descendants are left out too, and the others continue', (_, more) => {
+    const source = first();
+    const target = having(source, empty(), 'pool/b@s1', {}).run('create -V pool/b/1', ...more);
+    source.run('create pool/b/z', 'snapshot -r pool/b@s2');
+    const result = planned(source, target, 'pool/b@s2', replication);
+    expect(table(result)).toEqual(['incr pool/b@s2 pool/b@s1', 'full pool/b/z@s2 -']);
+    expect(result.ok && result.refused?.map(({ dataset }) => dataset)).toEqual(['pool/b/1', 'pool/b/1/x']);
+  });
 
-  it('what lies below a dataset that is refused, and clones of it, are refused with it', () => {
+  it('the descendants of a refused dataset, and its clones, are refused with it', () => {
     const source = first();
     const target = empty().run('create pool/b', 'snapshot pool/b@other');
     const result = planned(source, target, 'pool/b@s1', replication);
@@ -186,13 +183,13 @@ describe('datasets without the named snapshot', () => {
       'snapshot pool/b/late@other',
     );
 
-  it('are an error that names them and the ways out', () => {
+  it('are an error that names them and the fixes', () => {
     const result = planned(source(), empty(), 'pool/b@s', replication);
     expect(result).toMatchObject({ ok: false, error: { code: 'NO_SUCH_SNAPSHOT', details: { dataset: 'pool/b/2' } } });
     expect(!result.ok && result.error.message).toEqual(mentions('--skip-missing'));
   });
 
-  it('are left out with their descendants when asked, and said', () => {
+  it('are left out with their descendants on request, with a note', () => {
     const result = planned(source(), empty(), 'pool/b@s', { ...replication, skipMissing: true });
     expect(table(result)).toEqual(['full pool/b@s -', 'full pool/b/1@s -']);
     expect(result.ok && result.notes?.map(({ kind, dataset }) => [kind, dataset])).toEqual([
@@ -201,12 +198,12 @@ describe('datasets without the named snapshot', () => {
     ]);
   });
 
-  it('are left out unasked where they are younger than it', () => {
+  it('are left out without a request if they are younger than the snapshot', () => {
     const clean = source().run('destroy pool/b/2');
     expect(table(planned(clean, empty(), 'pool/b@s', replication))).toEqual(['full pool/b@s -', 'full pool/b/1@s -']);
   });
 
-  it('is an error always where it is the package itself that lacks it', () => {
+  it('are always an error if the package’s root is one', () => {
     expect(table(planned(source(), empty(), 'pool/b@no', { ...replication, skipMissing: true }))).toBe(
       'NO_SUCH_SNAPSHOT',
     );

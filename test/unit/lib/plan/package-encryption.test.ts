@@ -20,19 +20,19 @@ const steps = (...args: Parameters<typeof sent>) => short(sent(...args), 't/c');
 describe('below an encrypted dataset', () => {
   const source = [dataset('t/c', '@a,1 @b,2')];
 
-  it.each(['p/enc/c', 'p/enc/m/c'])('whose key is not loaded, nothing new can be made: %s', (to) => {
+  it.each(['p/enc/c', 'p/enc/m/c'])('whose key is not loaded, no dataset can be created: %s', (to) => {
     const result = sent(source, [dataset('p/enc', '', locked)], to);
     expect(result).toMatchObject({ ok: false, error: { code: 'KEY_REQUIRED', details: { above: 'p/enc' } } });
     const made = to === 'p/enc/c' ? to : 'p/enc/m';
     expect(!result.ok && result.error.message).toEqual(mentions(made, 'dst', 'zfs load-key -r p/enc'));
   });
 
-  it('edge case 11: whose key is not loaded, a package is refused where nothing of it can be sent', () => {
+  it('edge case 11: whose key is not loaded, a package is refused if none of it can be sent', () => {
     const tree = [...source, dataset('t/c/d', '@b,3')];
     expect(steps(tree, [dataset('p/enc', '', locked)], 'p/enc/c', { package: 'replication' })).toBe('KEY_REQUIRED');
   });
 
-  it('edge case 28: whose key is not loaded, only what needs it is refused of a package, and told (openzfs#13033)', () => {
+  it('edge case 28: whose key is not loaded, only the datasets that need the key are refused, with a note (openzfs#13033)', () => {
     const tree = [
       dataset('t/c', '@a,1 @b,2', open),
       dataset('t/c/gap', ''),
@@ -49,7 +49,7 @@ describe('below an encrypted dataset', () => {
       ['t/c/plain', 'KEY_REQUIRED'],
       ['t/c/plain/raw', 'KEY_REQUIRED'],
     ]);
-    // once the key of what has arrived is loaded, the rest goes on
+    // once the key of the arrived dataset is loaded, the rest continues
     const there = [
       dataset('p/enc', '', open),
       dataset('p/enc/c', '@a,1 @b,2', open),
@@ -60,7 +60,7 @@ describe('below an encrypted dataset', () => {
     expect(rest).not.toHaveProperty('refused');
   });
 
-  it('what lies below a dataset that is there, and is refused for its own key or flags, goes on', () => {
+  it('the descendants of an existing dataset that is refused for its own key or flags are sent', () => {
     const tree = [dataset('t/c', '@a,1 @b,2'), dataset('t/c/raw', '@b,3', open), dataset('t/c/plain', '@b,4')];
     const [there, asked] = [
       [dataset('p/enc', '', locked), dataset('p/enc/c', '@a,1', locked)],
@@ -72,11 +72,11 @@ describe('below an encrypted dataset', () => {
     expect(steps(tree.slice(0, 2), [begunRaw], 'p/c', noLarge)).toBe('BAD_REQUEST');
     const two = [tree[0] ?? dataset('t/c', ''), dataset('t/c/plain', '@b,4')];
     expect(steps(two, [begunRaw], 'p/c', noLarge)).toEqual(['full /plain@b']);
-    // what has diverged may be anything, and nothing new is put below it
+    // a diverged dataset may be anything, and no dataset is created below it
     expect(steps(two, [dataset('p/c', '@x,9')], 'p/c', asked)).toBe('DIVERGED');
   });
 
-  it('edge case 29: takes no embedded data, new or not, and a package goes without what has some (openzfs#10732)', () => {
+  it('edge case 29: no embedded data is received, and a package is sent without datasets that have some (openzfs#10732)', () => {
     const asked = { stream: { embed: true } };
     const enc = dataset('p/enc', '', open);
     for (const there of [[enc], [enc, dataset('p/enc/c', '@a,1', open)]]) {
@@ -95,56 +95,56 @@ describe('below an encrypted dataset', () => {
     expect(part).toMatchObject({ refused: [{ dataset: 't/c/plain', error: { code: 'UNSUPPORTED' } }] });
   });
 
-  it('what exists there needs it too: not every release refuses to write without it (openzfs#14055)', () => {
+  it('an existing dataset needs the key too: not every release refuses to write without it (openzfs#14055)', () => {
     const target = [dataset('p/enc', '', locked), dataset('p/enc/c', '@a,1', locked)];
     expect(steps(source, target, 'p/enc/c')).toBe('KEY_REQUIRED');
     expect(steps(source, [dataset('p/enc', '', locked), dataset('p/enc/c', '@b,2', locked)], 'p/enc/c')).toEqual([]);
   });
 
-  it('nor can anything be read at a source whose key is not loaded, but raw', () => {
+  it('only raw streams can be read at a source whose key is not loaded', () => {
     const sealed = [dataset('t/c', '@a,1 @b,2', locked)];
     const asked = { stream: { raw: false } };
     expect(steps(sealed, [dataset('p/enc', '', open)], 'p/enc/c', asked)).toBe('KEY_REQUIRED');
   });
 
-  it('what is raw is made all the same, but no parent for it', () => {
+  it('a raw dataset is created, but no parent for it', () => {
     const encrypted = [dataset('t/c', '@a,1 @b,2', locked)];
     expect(steps(encrypted, [dataset('p/enc', '', locked)], 'p/enc/c')).toEqual(['full @a', '@a -> @b']);
     expect(steps(encrypted, [dataset('p/enc', '', locked)], 'p/enc/m/c')).toBe('KEY_REQUIRED');
   });
 
-  it('nothing plain is put below what has just arrived raw', () => {
+  it('no plain dataset is created below one that has just arrived raw', () => {
     const tree = [dataset('t/c', '@a,1', open), dataset('t/c/plain', '@b,2')];
     expect(steps(tree, [], 'p/c', { package: 'replication' })).toEqual(['full @a']);
   });
 
-  it('whose key is loaded, all is made, what is encrypted and what is not', () => {
+  it('whose key is loaded, encrypted and unencrypted datasets are created', () => {
     const target = [dataset('p/enc', '', open)];
     const encrypted = [dataset('t/c', '@a,1 @b,2', open)];
     for (const from of [source, encrypted])
       for (const to of ['p/enc/c', 'p/enc/m/c']) expect(steps(from, target, to)).toEqual(['full @a', '@a -> @b']);
   });
 
-  it('the nearest decides', () => {
+  it('the nearest dataset decides', () => {
     const target = [dataset('p/enc', '', locked), dataset('p/enc/own', '', open)];
     expect(steps(source, target, 'p/enc/own/c')).toEqual(['full @a', '@a -> @b']);
   });
 });
 
-describe('what is encrypted at the source', () => {
+describe('an encrypted dataset of the source', () => {
   const origin = { name: 't/o@a', guid: '1' };
   const clone = dataset('t/c', '@b,2', { ...open, origin });
   const [clear, safe] = [dataset('p/clear', '@a,1'), dataset('p/safe', '@a,1', open)];
   const enc = dataset('p/enc', '', open);
 
-  it('edge case 11: is not made a clone of what is not, wherever that lies; the way out is to send it whole', () => {
+  it('edge case 11: is not made a clone of an unencrypted one, in any dataset; the fix is to send it whole', () => {
     const result = sent([clone], [clear, enc], 'p/enc/c');
     expect(result).toMatchObject({ ok: false, error: { code: 'UNSUPPORTED', details: { origin: 'p/clear@a' } } });
     expect(!result.ok && result.error.message).toEqual(mentions('t/c', 'src', 'p/clear@a', 'dst', '-c'));
     expect(steps([clone], [clear, enc], 'p/enc/c', { selfContained: true })).toEqual(['full @b']);
   });
 
-  it('may be a clone of what is, and is then encrypted with its key', () => {
+  it('may be a clone of an encrypted one, and then has its key', () => {
     expect(steps([clone], [safe, enc], 'p/enc/c')).toEqual(['t/o@a -> @b']);
     expect(steps([clone], [safe], 'p/c')).toEqual(['t/o@a -> @b']);
     const shut = dataset('p/safe', '@a,1', locked);
@@ -152,7 +152,7 @@ describe('what is encrypted at the source', () => {
     expect(steps([dataset('t/c', '@b,2', { origin })], [shut, enc], 'p/enc/c')).toBe('KEY_REQUIRED');
   });
 
-  it('is not made a clone of what is not in a package either', () => {
+  it('is not made a clone of an unencrypted one in a package either', () => {
     const inside = { ...open, origin: { name: 't/c/o@a', guid: '1' } };
     const source = [dataset('t/c', '@s,9', open), dataset('t/c/o', '@a,1', open), dataset('t/c/x', '@b,2', inside)];
     const target = [dataset('p/enc', '@s,9', open), dataset('p/enc/o', '@a,1')];
@@ -164,13 +164,13 @@ describe('what is encrypted at the source', () => {
     });
   });
 
-  it('goes below a new clone of what is not, raw', () => {
+  it('is created raw below a new clone of an unencrypted one', () => {
     const source = [dataset('t/c', '@b,2', { origin }), dataset('t/c/x', '@b,3', open)];
     expect(steps(source, [clear, enc], 'p/enc/c', { package: 'replication' })).toEqual(['t/o@a -> @b', 'full /x@b']);
     expect(steps(source, [safe, enc], 'p/enc/c', { package: 'replication' })).toEqual(['t/o@a -> @b', 'full /x@b']);
   });
 
-  it('is not cloned on where an interrupted receive has left the clone unencrypted', () => {
+  it('is not continued as a clone if an interrupted receive has left the clone unencrypted', () => {
     const left = dataset('p/c', '', { resumeToken: '1-abc-def' });
     const result = sent([clone], [clear, left], 'p/c');
     expect(result).toMatchObject({ ok: false, error: { code: 'UNSUPPORTED', details: { dataset: 'p/c' } } });
@@ -178,7 +178,7 @@ describe('what is encrypted at the source', () => {
     expect(steps([clone], [clear, left], 'p/c', { stream: { raw: false } })).toEqual(['t/o@a -> @b']);
   });
 
-  it('goes on unencrypted where the target has it so already', () => {
+  it('continues unencrypted if the target has it unencrypted', () => {
     expect(steps([dataset('t/c', '@a,1 @b,2', open)], [dataset('p/c', '@a,1')], 'p/c')).toEqual(['@a -> @b']);
   });
 });

@@ -54,7 +54,7 @@ describe("the document's tree", () => {
     ]);
   });
 
-  it.each([replication, recursive])('is refused without the origin outside, naming both and the ways out', (asked) => {
+  it.each([replication, recursive])('is refused without the origin outside, with both names and the fixes', (asked) => {
     const result = planned(documentTree(), empty(), 'pool/b@send', asked);
     expect(result).toMatchObject({
       error: { code: 'ORIGIN_MISSING', details: { clone: 'pool/b/1', origin: 'pool/a/1@clone' } },
@@ -64,7 +64,7 @@ describe("the document's tree", () => {
     );
   });
 
-  it('is complete with all of it, and then there is nothing to do', () => {
+  it('is complete with all snapshots, and a second plan is empty', () => {
     for (const asked of [replication, recursive]) {
       const source = documentTree();
       const target = having(source, withOrigin(source), 'pool/b@send', asked);
@@ -72,7 +72,7 @@ describe("the document's tree", () => {
     }
   });
 
-  it('goes on from any step at which it was interrupted', () => {
+  it('continues from any step at which it was interrupted', () => {
     for (const asked of [
       replication,
       recursive,
@@ -88,7 +88,7 @@ describe("the document's tree", () => {
     }
   });
 
-  it('sends volumes as it sends filesystems', () => {
+  it('sends volumes like filesystems', () => {
     const source = new PoolModel('src', 'pool').run('create pool/b', 'create -V pool/b/v', 'snapshot -r pool/b@s');
     expect(table(planned(source, empty(), 'pool/b@s', replication))).toEqual(['full pool/b@s -', 'full pool/b/v@s -']);
   });
@@ -118,7 +118,7 @@ describe('clones', () => {
     expect(having(source, empty(), 'pool/b', replication).guidsWithin('pool/b').size).toBe(31);
   });
 
-  it('goes on after a promotion between runs', () => {
+  it('continues after a promotion between runs', () => {
     const source = new PoolModel('src', 'pool').run(
       'create pool/b',
       'create pool/b/1',
@@ -135,7 +135,7 @@ describe('clones', () => {
     ]);
   });
 
-  it('names the bookmark with which a dataset goes on that lost its common snapshot to a promotion', () => {
+  it('names the bookmark with which a dataset continues that lost its common snapshot to a promotion', () => {
     const source = new PoolModel('src', 'pool').run('create pool/b', 'create pool/b/1', 'snapshot -r pool/b@s1');
     const target = having(source, empty(), 'pool/b@s1', replication);
     source.run('clone pool/b/1@s1 pool/b/2', 'promote pool/b/2', 'snapshot -r pool/b@s2');
@@ -149,7 +149,7 @@ describe('clones', () => {
     expect(table(planned(source, target, 'pool/b@s2', replication))).toContain('incr pool/b/1@s2 pool/b/1#s1');
   });
 
-  it('does not send again what a promotion has moved into a dataset that the target lacks', () => {
+  it('does not send again the snapshots that a promotion has moved into a dataset that the target lacks', () => {
     const source = new PoolModel('src', 'pool').run('create pool/b', 'create pool/b/1', 'snapshot -r pool/b@s1');
     const target = having(source, empty(), 'pool/b@s1', replication);
     source.run('clone pool/b/1@s1 pool/b/2', 'snapshot -r pool/b@s2');
@@ -164,7 +164,7 @@ describe('clones', () => {
     expect(having(source, target, 'pool/b@s3', replication).find('pool/b/2@s3')).toBeDefined();
   });
 
-  /** pool/b is a clone of pool/b/1@o, which lies inside it: what a promotion leaves. */
+  /** pool/b is a clone of pool/b/1@o, which is inside it: the result of a promotion. */
   const insideOut = () =>
     new PoolModel('src', 'pool').run(
       'create pool/b',
@@ -174,7 +174,7 @@ describe('clones', () => {
       'snapshot -r pool/b@s',
     );
 
-  it('refuses a clone of what lies inside it, and sends it whole with -c', () => {
+  it('refuses a clone of a dataset inside it, and sends it whole with -c', () => {
     const result = planned(insideOut(), empty(), 'pool/b@s', replication);
     expect(result).toMatchObject({ error: { code: 'ORIGIN_MISSING', details: { clone: 'pool/b' } } });
     expect(table(planned(insideOut(), empty(), 'pool/b@s', { ...replication, selfContained: true }))).toEqual([
@@ -201,7 +201,7 @@ describe('clones', () => {
     );
   });
 
-  it('sends a clone whole with -c also where the listing does not show the guid of its origin', () => {
+  it('sends a clone whole with -c also if the listing does not show the guid of its origin', () => {
     const { host, datasets } = documentTree().inventory();
     const blind = datasets.map((entry) =>
       entry.name === 'pool/b/1' ? { ...entry, origin: { name: 'pool/a/1@clone' } } : entry,
@@ -214,7 +214,7 @@ describe('clones', () => {
     expect(table(plan(asked, { host, datasets: blind }, into))).toBe('ORIGIN_MISSING');
   });
 
-  it('is left out with the dataset of its origin when that has diverged before it had the origin', () => {
+  it('is left out with the dataset of its origin if that has diverged before it had the origin', () => {
     const source = new PoolModel('src', 'pool').run('create pool/b', 'create pool/b/1', 'snapshot -r pool/b@s1');
     const target = having(source, empty(), 'pool/b@s1', replication).run('snapshot pool/b/1@mine');
     source.run('snapshot pool/b/1@o', 'clone pool/b/1@o pool/b/2', 'snapshot -r pool/b@s2');
@@ -226,7 +226,7 @@ describe('clones', () => {
     ]);
   });
 
-  it('begins after a promotion at the newest snapshot that is there', () => {
+  it('starts after a promotion at the newest existing snapshot', () => {
     const source = new PoolModel('src', 'pool').run(
       'create pool/b',
       'create pool/b/1',
@@ -249,7 +249,7 @@ describe('clones', () => {
   });
 });
 
-it('a package has only what lies below it, not what has a name that begins alike', () => {
+it('a package has only descendants, and no datasets whose names start alike', () => {
   const source = new PoolModel('src', 'pool').run('create pool/b', 'create pool/bb', 'snapshot -r pool@s');
   expect(table(planned(source, empty(), 'pool/b@s', replication))).toEqual(['full pool/b@s -']);
   const here = source.inventory();

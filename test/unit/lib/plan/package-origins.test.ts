@@ -21,7 +21,7 @@ const originOf = (result: Plan, target: string) =>
   result.ok ? result.steps.find((step) => step.targetDataset === target)?.origin : result.error.code;
 
 describe("a clone's origin on the target", () => {
-  it('is the copy in its own place, where several hosts have sent the same image', () => {
+  it('is the copy in its own target if several hosts have sent the same image', () => {
     const source = new PoolModel('b', 'zones').run('create zones/img', 'snapshot zones/img@v1');
     source.run('clone zones/img@v1 zones/vm', 'snapshot zones/vm@now');
     const target = emptyTarget().run('create tank/host-a', 'create tank/host-b', 'create tank/host-c');
@@ -36,7 +36,7 @@ describe("a clone's origin on the target", () => {
     );
   });
 
-  it('is found by guid also where its dataset was renamed at the source, and is refused itself', () => {
+  it('is found by guid also if its dataset was renamed at the source, and is refused itself', () => {
     const source = new PoolModel('src', 'zones').run('create zones/a', 'create zones/a/x', 'snapshot -r zones/a@1');
     const target = emptyTarget();
     carryOut(planned(source, target, 'zones/a@1', 'tank/a', replication), source, target);
@@ -62,7 +62,7 @@ describe("a clone's origin on the target", () => {
       expect(planned(source, target, 'zones/a@3', 'tank/a', { ...recursive, ...way })).toMatchObject({ ok: true });
   });
 
-  it('that was left out of the package is asked for in it: sent by itself it would take the places of what lies above it', () => {
+  it('that was left out of the package is requested in it: sent alone it would take the names of its parents', () => {
     const source = new PoolModel('src', 'z').run(
       'create z/p',
       'create z/p/a',
@@ -79,7 +79,7 @@ describe("a clone's origin on the target", () => {
     expect(!promoted.ok && promoted.error.message).toEqual(mentions('z/p', 'z/p/b@o', '-c'));
   });
 
-  it('that is missing because of the named snapshot is refused for that reason', () => {
+  it('that the named snapshot excludes is refused for that reason', () => {
     const source = new PoolModel('src', 'z').run(
       'create z/p',
       'create z/p/a',
@@ -103,7 +103,7 @@ describe("a clone's origin on the target", () => {
     expect(originOf(result, 'z/copy2/b')).toBe('ORIGIN_MISSING');
   });
 
-  it('that is missing refuses the package also where a dataset before it has diverged', () => {
+  it('that is missing refuses the package also if a dataset before it has diverged', () => {
     const source = new PoolModel('src', 'z').run('create z/o', 'snapshot z/o@1', 'create z/r', 'create z/r/a');
     source.run('snapshot -r z/r@1');
     const target = emptyTarget();
@@ -116,7 +116,7 @@ describe("a clone's origin on the target", () => {
     });
   });
 
-  it('may be all that a promotion has left to send: the dataset is made all the same', () => {
+  it('may be all that a promotion has left to send: the dataset is created nevertheless', () => {
     const source = new PoolModel('src', 'z').run(
       'create z/r',
       'create z/r/a',
@@ -132,8 +132,8 @@ describe("a clone's origin on the target", () => {
   });
 });
 
-describe('what a package says of itself', () => {
-  it('names the dataset whose place a placeholder takes', () => {
+describe('the notes of a package', () => {
+  it('name the dataset that a placeholder replaces', () => {
     const source = new PoolModel('src', 'z').run(
       'create z/p',
       'create z/p/c',
@@ -146,7 +146,7 @@ describe('what a package says of itself', () => {
     ).toEqual([mentions('tank/x', 'dst'), mentions('tank/x/p', 'dst', 'z/p')]);
   });
 
-  it('notes a pattern that picks no snapshot, also where one is named', () => {
+  it('include a pattern that matches no snapshot, also if one is named', () => {
     const source = new PoolModel('src', 'z').run('create z/p', 'snapshot z/p@hourly', 'snapshot z/p@now');
     const result = planned(source, emptyTarget(), 'z/p@now', 'tank/p', {
       ...replication,
@@ -157,7 +157,7 @@ describe('what a package says of itself', () => {
     ]);
   });
 
-  it('is refused where no pattern picks anything, though origins are sent in any case', () => {
+  it('are a refusal if no pattern matches, though origins are sent in any case', () => {
     const source = new PoolModel('src', 'z').run(
       'create z/p',
       'create z/p/a',
@@ -173,7 +173,7 @@ describe('what a package says of itself', () => {
     expect(planned(source, emptyTarget(), 'z/p@1', 'tank/p', asked)).toMatchObject({ ok: true });
   });
 
-  it('is refused for a pool that the listing does not have', () => {
+  it('are a refusal for a pool that the listing does not have', () => {
     const source = new PoolModel('src', 'z').run('create z/p', 'snapshot z/p@now');
     expect(planned(source, emptyTarget(), 'z/p', 'nopool/p', replication)).toMatchObject({
       ok: false,

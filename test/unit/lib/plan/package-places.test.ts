@@ -28,7 +28,7 @@ const refusal = (target: PoolModel, dataset: string, more: Partial<SendRequest>)
 const flagsIn = (message: string): string[] => message.match(/-[de] \(\S+\)/g) ?? [];
 
 describe('a package whose root cannot be received', () => {
-  it('edge case 31: is refused as a whole where its target is a pool, with the flags that name a dataset below it', () => {
+  it('edge case 31: is refused as a whole if its target is a pool, with the flags that name a dataset below it', () => {
     const { code, message } = refusal(empty('tank'), 'zones/vm', { ...replication, to: to('tank') });
     expect([code, flagsIn(message)]).toEqual(['EXISTS', ['-d (tank/vm)', '-e (tank/vm)']]);
     expect(message).toEqual(mentions('dst:tank/vm', 'zones/vm/a', 'zones/vm/a/x', 'zones/vm/b'));
@@ -75,7 +75,7 @@ describe('edge case 35 in a plan', () => {
   const asked = (dataset: string, place: string, more: Partial<SendRequest> = {}) =>
     planned(one(), empty('tank'), dataset, { ...more, to: to(place) });
 
-  it('edge case 35: a parent that lies too deep to be made is refused with its depth and the limit', () => {
+  it('edge case 35: a parent that is too deep to be created is refused with its depth and the limit', () => {
     const result = asked('zones/a', deep('tank', 52));
     expect(result).toMatchObject({
       ok: false,
@@ -84,7 +84,7 @@ describe('edge case 35 in a plan', () => {
     expect(!result.ok && result.error.message).toEqual(mentions(deep('tank', 51), 51, 50));
   });
 
-  it('what is received may lie deeper than what is created', () => {
+  it('a received dataset may be deeper than a created one', () => {
     expect(table(asked('zones/a', deep('tank', 51), replication))).toEqual([
       'full zones/a@s1 -',
       'full zones/a/b@s1 -',

@@ -4,7 +4,7 @@ import type { Plan, SendRequest } from '../../../../schemas/plan.ts';
 import { plan } from '../../../support/planning.ts';
 import { dataset, inventory, request } from './plan-history.ts';
 
-/** `t/b@n <- t/b@s of p/a@s`: what is sent, its base, and what the target makes a clone of; a refusal is its code. */
+/** `t/b@n <- t/b@s of p/a@s`: the sent snapshot, its base, and the origin on the target; a refusal is its code. */
 const summary = (result: Plan): string[] | string =>
   result.ok
     ? result.steps.map(
@@ -31,19 +31,19 @@ describe('-c after a promotion', () => {
   ];
   const target = [dataset('p/x', '@s,10,5'), dataset('p/x/a', '@s,20,6')];
 
-  it('uses no snapshot of a dataset that is left out', () => {
+  it('uses no snapshot of an excluded dataset', () => {
     const asked = { selfContained: true, exclude: ['a'] };
     expect(summary(replicated(source, target, asked))).toEqual(['t/r/b@s <- nothing', 't/r/b@n <- t/r/b@s']);
     expect(summary(replicated(source, target, { exclude: ['a'] }))).toEqual(['t/r/b@n <- t/r/b@s of p/x/a@s']);
   });
 
-  it('uses one of the package itself', () => {
+  it('uses a snapshot of the package itself', () => {
     const result = replicated(source, target, { selfContained: true });
     expect(summary(result)).toEqual(['t/r/b@n <- t/r/b@s of p/x/a@s']);
     expect(refusedBy(result)).toEqual([['t/r/a', 'DIVERGED']]);
   });
 
-  it('uses one of the package itself also where one that is left out has it too', () => {
+  it('uses a snapshot of the package itself also if an excluded dataset has it too', () => {
     const also = [...source, dataset('t/r/0', '@n,41,9', { origin: { name: 't/r/b@s', guid: '20' } })];
     const there = [...target, dataset('p/x/0', '@s,20,4')];
     expect(summary(replicated(also, there, { selfContained: true, exclude: ['0'] }))).toContain(

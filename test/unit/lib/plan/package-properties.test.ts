@@ -6,7 +6,7 @@ import { anyMove, type Move, play } from '../../../support/histories.ts';
 import { plan } from '../../../support/planning.ts';
 import { PoolModel } from '../../../support/pool-model.ts';
 
-/** What a case is made of: histories and requests. `tank/r` is the package, `tank/o` is outside it. */
+/** The parts of a case: histories and requests. `tank/r` is the package, `tank/o` is outside it. */
 interface Case {
   before: Move[];
   first: Run;
@@ -147,7 +147,7 @@ const isMoved = (told: readonly string[]): boolean => told.some((command) => /^(
 const picture = (model: PoolModel) =>
   new Map([...model.datasets].map(([name, { snapshots }]) => [name, snapshots.map(({ guid }) => guid)]));
 
-/** What each dataset of the target must have at the end, as `name guid`, found the slow way. */
+/** The snapshots that each dataset of the target must have at the end, as `name guid`, found the slow way. */
 function wantedOn(source: PoolModel, target: PoolModel, request: SendRequest, left: ReadonlySet<string>): string[] {
   const leaf = request.dataset.split('@')[1];
   return [...source.datasets].flatMap(([name, { snapshots, bookmarks }]) => {
@@ -171,7 +171,7 @@ const refusedBy = (result: Plan) => result.ok && result.refused?.map(({ dataset 
 const runs = { numRuns: 5000 };
 
 describe('after arbitrary changes on both sides, a package', () => {
-  it('can be carried out step by step, sends nothing twice, destroys nothing, brings all, and then is done', () => {
+  it('can be performed step by step, sends nothing twice, destroys nothing, is complete, and then is empty', () => {
     const seen = {
       steps: 0,
       none: 0,
@@ -226,7 +226,7 @@ describe('after arbitrary changes on both sides, a package', () => {
     for (const [kind, times] of Object.entries(seen)) expect(times, kind).toBeGreaterThan(2);
   });
 
-  it('interrupted after any step goes on there: together both runs have the steps of one', () => {
+  it('continues after any step at which it was interrupted: both runs together have its steps', () => {
     fc.assert(
       fc.property(anyCase, fc.nat(30), (one, stop) => {
         const { source, target, request, told } = worldOf(one);
@@ -241,7 +241,7 @@ describe('after arbitrary changes on both sides, a package', () => {
     );
   });
 
-  it('that is self-contained is never refused by an empty target', () => {
+  it('is never refused by an empty target if it is self-contained', () => {
     fc.assert(
       fc.property(moves(40), wish, (history, asked) => {
         const source = new PoolModel('src', 'tank').run('create tank/r', 'create tank/o', 'snapshot -r tank@begin');
@@ -258,7 +258,7 @@ describe('after arbitrary changes on both sides, a package', () => {
     );
   });
 
-  it('depends on nothing but the listings, not even on their order, and changes nothing in them (I12)', () => {
+  it('depends only on the listings, not on their order, and changes nothing in them (I12)', () => {
     fc.assert(
       fc.property(anyCase, fc.infiniteStream(fc.nat(1000)), (one, keys) => {
         const { source, target, request } = worldOf(one);

@@ -27,7 +27,7 @@ describe('choosing', () => {
     ['in one element with *', ['*/tmp'], ['pool/b', 'pool/b/1', 'pool/b/tmp', 'pool/b/tmp/x']],
     ['at any depth with **', ['**/tmp'], ['pool/b', 'pool/b/1']],
     ['by several patterns', ['1', 't?p'], ['pool/b']],
-  ])('excludes datasets and what lies below them %s', (_, exclude, left) => {
+  ])('excludes datasets and their descendants %s', (_, exclude, left) => {
     expect(targets(planned(source(), empty(), 'pool/b@end', { ...replication, exclude }))).toEqual(left);
   });
 
@@ -37,7 +37,7 @@ describe('choosing', () => {
     );
   });
 
-  it('of the intermediate snapshots sends those that match, and the named one always', () => {
+  it('sends matching intermediate snapshots, and always the named one', () => {
     const asked = { ...replication, snapshots: ['hourly-*'], exclude: ['*'] };
     expect(table(planned(source(), empty(), 'pool/b@end', asked))).toEqual([
       'full pool/b@hourly-1 -',
@@ -47,7 +47,7 @@ describe('choosing', () => {
     expect(table(planned(source(), empty(), 'pool/b', asked))).toHaveLength(2);
   });
 
-  it('keeps bases right: goes on from the newest common snapshot, matching or not', () => {
+  it('continues from the newest common snapshot, matching or not', () => {
     const one = source();
     const target = having(one, empty(), 'pool/b@daily-1', {});
     expect(table(planned(one, target, 'pool/b', { snapshots: ['hourly-*'] }))).toEqual([
@@ -69,7 +69,7 @@ describe('choosing', () => {
     ]);
   });
 
-  it('is refused where nothing matches', () => {
+  it('is refused if no pattern matches', () => {
     expect(table(planned(source(), empty(), 'pool/b', { ...replication, snapshots: ['no*'] }))).toBe(
       'NO_SUCH_SNAPSHOT',
     );
@@ -93,7 +93,7 @@ describe('names on the target', () => {
     expect(names({ host: 'dst', dataset: 'tank/backup/x', ...(append && { append }) })).toEqual(expected);
   });
 
-  it('notes the parents that will be made, each once', () => {
+  it('are noted for the created parents, each once', () => {
     const result = planned(source(), target(), 'pool/b@s', {
       ...replication,
       to: { host: 'dst', dataset: 'tank/backup/x/y/z' },
@@ -106,7 +106,7 @@ describe('names on the target', () => {
     expect(result.ok && result.steps.map((step) => step.parents)).toEqual([parents, parents]);
   });
 
-  it('has no parents made in the place of what is sent', () => {
+  it('have no created parents under the name of a sent dataset', () => {
     const result = planned(source(), target(), 'pool/b@s', {
       ...replication,
       to: { host: 'dst', dataset: 'tank/backup/x' },
@@ -122,7 +122,7 @@ describe('names on the target', () => {
       'KEY_REQUIRED',
     ],
     ['is a volume', { type: 'volume' }, {}, 'UNSUPPORTED'],
-  ] as const)('refuses to have parents made where what is above %s', (_, above, sent, code) => {
+  ] as const)('refuses to create parents below a dataset that %s', (_, above, sent, code) => {
     const [from, into] = [source().inventory(), target().inventory()];
     const asked = { dataset: 'pool/b@s', ...replication, to: { host: 'dst', dataset: 'tank/backup/x/y' } };
     const change = (list: typeof from, name: string, what: object) => ({
@@ -132,7 +132,7 @@ describe('names on the target', () => {
     expect(table(plan(asked, change(from, 'pool/b', sent), change(into, 'tank/backup', above)))).toBe(code);
   });
 
-  it('lets lie unencrypted what is encrypted only where that is asked for, and notes it', () => {
+  it('hold an encrypted dataset unencrypted only on request, with a note', () => {
     const from = source().inventory();
     const encrypted = from.datasets.map((entry) => ({ ...entry, encryption: 'aes-256-gcm' }));
     const asked = { dataset: 'pool/b@s', ...replication, to: { host: 'dst', dataset: 'tank/backup/b' } };
@@ -145,7 +145,7 @@ describe('names on the target', () => {
     ]);
   });
 
-  it('notes a pattern that excludes nothing', () => {
+  it('are noted for a pattern that excludes nothing', () => {
     const result = planned(source(), target(), 'pool/b@s', {
       ...replication,
       exclude: ['nope'],
@@ -154,14 +154,14 @@ describe('names on the target', () => {
     expect(result.ok && result.notes?.map(({ kind }) => kind)).toEqual(['unmatched']);
   });
 
-  it('refuses a name that becomes too long', () => {
+  it('are refused if they are too long', () => {
     // pool/b@s and pool/b/1@s: as long as a name may be, 255 characters, and one more
     expect(names({ host: 'dst', dataset: `tank/${'x'.repeat(246)}` })).toHaveLength(2);
     expect(names({ host: 'dst', dataset: `tank/${'x'.repeat(247)}` })).toBe('BAD_REQUEST');
   });
 });
 
-describe('a request or a listing that cannot be right', () => {
+describe('an impossible request or listing', () => {
   it.each([
     ['-R with -i', 'pool/b@send', { ...replication, from: '@pre-send' }],
     ['-R with --full', 'pool/b@send', { ...replication, full: true }],
@@ -180,7 +180,7 @@ describe('a request or a listing that cannot be right', () => {
   it.each([
     ['the source itself', 'pool/b'],
     ['inside the source', 'pool/b/1/x'],
-    ['what the source lies in', 'pool'],
+    ['a parent of the source', 'pool'],
   ])('is refused on one host: the target is %s', (_, dataset) => {
     const here = documentTree().inventory();
     expect(table(plan({ dataset: 'pool/b@send', ...replication, to: { host: 'src', dataset } }, here, here))).toBe(
@@ -221,7 +221,7 @@ describe('a request or a listing that cannot be right', () => {
     expect(!result.ok && [result.error.code, result.error.message]).toEqual(['BAD_REQUEST', mentions(...facts)]);
   });
 
-  it('is refused: a dataset that is not there', () => {
+  it('is refused: a missing dataset', () => {
     expect(table(planned(documentTree(), empty(), 'pool/nope', replication))).toBe('NO_SUCH_DATASET');
   });
 });

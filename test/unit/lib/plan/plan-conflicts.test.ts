@@ -9,7 +9,7 @@ import { dataset, inventory, request, short } from './plan-history.ts';
 const name = 'zones/test';
 const zones = dataset('zones', '');
 
-/** One dataset each side, and what else the target has. */
+/** One dataset each side, and further datasets of the target. */
 function planned(source: string, target: DatasetEntry, more: Partial<SendRequest> = {}, others: DatasetEntry[] = []) {
   const result = plan(
     request(name, more),
@@ -31,13 +31,13 @@ const rollback = { conflict: 'rollback' } as const;
 const rotate = { conflict: 'rotate' } as const;
 
 describe('refuse', () => {
-  it.each([undefined, 'refuse'] as const)('is what %s means: nothing is done to the target', (conflict) => {
+  it.each([undefined, 'refuse'] as const)('is the meaning of %s: nothing is done to the target', (conflict) => {
     const { steps, message } = planned('@a,1 @b,2', dataset(name, '@a,1 @x,7'), conflict && { conflict });
     expect(steps).toBe('DIVERGED');
     expect(message).toEqual(mentions('--conflict rollback', '--conflict rotate'));
   });
 
-  it('plans the steps into a target that was only written to, and zfs receive will see', () => {
+  it('plans the steps into a target with only unsnapshotted writes, and zfs receive decides', () => {
     expect(planned('@a,1 @b,2', dataset(name, '@a,1', { written: 5 }))).toMatchObject({
       steps: ['@a -> @b'],
       before: [undefined],
@@ -47,7 +47,7 @@ describe('refuse', () => {
     expect(planned('@a,1 @b,2', dataset(name, '', { written: 5 }))).toMatchObject({ steps: 'EXISTS', notes: [] });
   });
 
-  it('tells in its evidence what was written since the newest snapshot', () => {
+  it('has the bytes written since the newest snapshot in its evidence', () => {
     const { result, message } = planned('@a,1 @b,2', dataset(name, '@a,1 @x,7', { written: 4096 }));
     expect(result).toMatchObject({ evidence: { newestCommon: 'a', targetOnly: ['x'], modified: 4096 } });
     expect(message).toEqual(mentions('4096 bytes', 'dst'));
@@ -58,7 +58,7 @@ describe('refuse', () => {
 });
 
 describe('rollback', () => {
-  it('destroys exactly what is newer than the newest common snapshot there, before the first step', () => {
+  it('destroys exactly the snapshots after the newest common one, before the first step', () => {
     const { steps, before, notes } = planned('@a,1 @b,2 @c,3 @d,4', dataset(name, '@a,1 @b,2 @x,70 @y,71'), rollback);
     expect(steps).toEqual(['@b -> @c', '@c -> @d']);
     expect(before).toEqual([
@@ -79,13 +79,13 @@ describe('rollback', () => {
     ]);
   });
 
-  it('goes by the target’s own order and names, and by the source’s bookmarks too', () => {
+  it('follows the target’s own order and names, and the source’s bookmarks too', () => {
     const { steps, before } = planned('#a,1 @b,2', dataset(name, '@mine,7,5 @here,1,10 @x,8,11'), rollback);
     expect(steps).toEqual(['#a -> @b']);
     expect(before).toMatchObject([{ to: { name: 'zones/test@here', guid: '1' }, destroys: [{ name: 'x' }] }]);
   });
 
-  it('destroys no snapshot where the target was only written to, and says what is lost', () => {
+  it('destroys no snapshot if the target has only unsnapshotted writes, and notes the loss', () => {
     const there = dataset(name, '@a,1', { written: 4096, rolledBack: 'abcdef1' });
     const { before, notes } = planned('@a,1 @b,2', there, rollback);
     expect(before).toEqual([
@@ -105,7 +105,7 @@ describe('rollback', () => {
     ]);
   });
 
-  it('removes the target’s own cursors of what goes, since ZFS goes back over no bookmark, and says so', () => {
+  it('removes the target’s own cursors of destroyed snapshots, since ZFS rolls back over no bookmark, and notes it', () => {
     const [old, gone] = ['zpsend_far_0123abcd_1', 'zpsend_far_0123abcd_7'];
     const { before, notes } = planned('@a,1 @b,2', dataset(name, `@a,1 @x,7 #${old},1 #${gone},7`), rollback);
     expect(before).toMatchObject([{ destroys: [{ name: 'x' }], cursors: [{ name: gone, guid: '7' }] }]);
@@ -113,7 +113,7 @@ describe('rollback', () => {
     expect(notes[0]).toEqual(mentions(`#${gone}`, 'zones/test'));
   });
 
-  it('does nothing if nothing has to be sent, and notes that', () => {
+  it('does nothing if there is nothing to send, and notes that', () => {
     for (const conflict of [rollback, rotate]) {
       const { steps, notes } = planned('@a,1 @b,2', dataset(name, '@a,1 @b,2 @x,7'), conflict);
       expect(steps).toEqual([]);
@@ -122,7 +122,7 @@ describe('rollback', () => {
     expect(planned('@a,1', dataset(name, '@a,1', { written: 9 }), rollback)).toMatchObject({ steps: [], notes: [] });
   });
 
-  it('says that a snapshot that has to go is held', () => {
+  it('notes a hold on a snapshot that has to be destroyed', () => {
     const target = dataset(name, '@a,1 @x,7');
     const held = {
       ...target,
@@ -134,7 +134,7 @@ describe('rollback', () => {
   it.each([
     ['no common snapshot', '@a,1', dataset(name, '@x,7'), [], ['--conflict rotate']],
     [
-      'a clone of what would have to go',
+      'a clone of a snapshot that would have to be destroyed',
       '@a,1 @b,2',
       dataset(name, '@a,1 @x,7'),
       [dataset('zones/clone', '', { origin: { name: 'zones/test@x', guid: '7' } })],
@@ -164,7 +164,7 @@ describe('rollback', () => {
     });
   });
 
-  it('refuses what exists without a snapshot, and more snapshots than one step can name', () => {
+  it('refuses a dataset without a snapshot, and more snapshots than one step can name', () => {
     expect(planned('@a,1', dataset(name, ''), rollback).steps).toBe('EXISTS');
     const many = Array.from({ length: maxDestroys + 1 }, (_, at) => `@s${at},${at + 10}`).join(' ');
     expect(planned('@a,1 @b,2', dataset(name, `@a,1 ${many}`), rollback)).toMatchObject({
@@ -173,7 +173,7 @@ describe('rollback', () => {
     });
   });
 
-  it('goes back no further than the newest common for one incremental from an older base', () => {
+  it('rolls back no further than the newest common snapshot for one incremental from an older base', () => {
     expect(planned('@a,1 @b,2 @c,3', dataset(name, '@a,1 @b,2 @x,7'), { ...rollback, from: '@a' }).steps).not.toEqual(
       expect.arrayContaining(['@a -> @c']),
     );
@@ -205,7 +205,7 @@ describe('rotate', () => {
     expect(notes).toEqual([mentions('rename zones/test', 'dst', 'zones/test_diverged_40', 'zones/test_diverged_40@a')]);
   });
 
-  it('renames what was only written to as well', () => {
+  it('renames a dataset with only unsnapshotted writes as well', () => {
     expect(planned('@a,1 @b,2', dataset(name, '@a,1', { written: 1 }), rotate)).toMatchObject({
       steps: ['@a -> @b'],
       before: [{ kind: 'rename', to: 'zones/test_diverged_1' }],
@@ -222,7 +222,7 @@ describe('rotate', () => {
     expect(notes[0]).toEqual(mentions('rename zones/test', 'dst', 'zones/test_diverged_33'));
   });
 
-  it('makes room for a name that is taken by an older snapshot, and for exactly one full stream', () => {
+  it('renames for a name that an older snapshot has, and for exactly one full stream', () => {
     expect(planned('@b,2 @daily,3', dataset(name, '@daily,1 @b,2'), rotate)).toMatchObject({
       steps: ['@b -> @daily'],
       before: [{ to: 'zones/test_diverged_2' }],
@@ -235,7 +235,7 @@ describe('rotate', () => {
     expect(one).toMatchObject({ ok: true, steps: [{ type: 'full', before: { kind: 'rename' } }] });
   });
 
-  it('makes room for one full stream of an old snapshot as well', () => {
+  it('renames for one full stream of an old snapshot as well', () => {
     const one = plan(
       request('zones/test@a', { ...rotate, full: true }),
       inventory('src', dataset(name, '@a,1 @b,2')),
@@ -244,14 +244,14 @@ describe('rotate', () => {
     expect(one).toMatchObject({ ok: true, steps: [{ type: 'full', before: { kind: 'rename' } }] });
   });
 
-  it('takes the next number where the name is taken', () => {
+  it('takes the next number if the name is taken', () => {
     const taken = [dataset('zones/test_diverged_40', '@o,90'), dataset('zones/test_diverged_40_2', '')];
     expect(planned('@a,1 @b,2', dataset(name, '@a,1,40 @x,70,41'), rotate, taken).before[0]).toMatchObject({
       to: 'zones/test_diverged_40_3',
     });
   });
 
-  it('plans the same once the renaming is done, and while the first stream is interrupted', () => {
+  it('plans the same after the renaming, and during the interrupted first stream', () => {
     const rotated = dataset('zones/test_diverged_40', '@a,1,40 @x,70,41');
     const source = inventory('src', dataset(name, '@a,1 @b,2'));
     const after = { ok: true, steps: [{ from: { guid: '1' }, origin: 'zones/test_diverged_40@a' }] };
@@ -263,14 +263,14 @@ describe('rotate', () => {
     }
   });
 
-  it('with -c depends on nothing that was there before', () => {
+  it('with -c depends on no earlier dataset', () => {
     expect(planned('@a,1 @b,2', dataset(name, '@a,1 @x,70'), { ...rotate, selfContained: true }).steps).toEqual([
       'full @a',
       '@a -> @b',
     ]);
   });
 
-  it('moves no dataset that has others below it, and no pool', () => {
+  it('renames no dataset with children, and no pool', () => {
     const { steps, message, details } = planned('@a,1 @b,2', dataset(name, '@a,1 @x,7'), rotate, [
       dataset('zones/test/kid', ''),
     ]);
@@ -292,7 +292,7 @@ describe('a dataset that was renamed at the source', () => {
     inventory('dst', dataset('zones', ''), dataset('zones/p', '@a,1 @b,2'), dataset('zones/p/old', old), ...more);
   const ask = request('zones/p', { ...rotate, package: 'replication' });
 
-  it('is followed by a renaming on the target, with what lies below it, before its first step', () => {
+  it('is renamed on the target, with its descendants, before its first step', () => {
     const result = plan(
       ask,
       source(dataset('zones/p/new/kid', '@a,21 @b,22')),
@@ -316,7 +316,7 @@ describe('a dataset that was renamed at the source', () => {
     expect(result.ok && result.refused).toBeUndefined();
   });
 
-  it('is left alone, with words, under another policy, where it has diverged, and where nothing is to be sent', () => {
+  it('is not renamed, with a note, under another policy, after divergence, and without a step', () => {
     for (const [request, there, unhelpful, diverged] of [
       [{ ...ask, conflict: 'rollback' }, target('@a,11'), undefined, false],
       [ask, target('@a,11 @x,70'), 'rotate', true],
@@ -331,7 +331,7 @@ describe('a dataset that was renamed at the source', () => {
     }
   });
 
-  it('is followed before another goes to the name that it leaves', () => {
+  it('is renamed before another dataset takes its old name', () => {
     const reused = dataset('zones/p/old', '@z,90', { guid: '4711' });
     const result = plan(
       ask,
@@ -361,7 +361,7 @@ describe('a dataset that was renamed at the source', () => {
   });
 });
 
-it('in a package each dataset is cleared for itself, and clones find their origin where it then is', () => {
+it('in a package each conflict is resolved alone, and clones find their origin under its new name', () => {
   const source = inventory(
     'src',
     dataset('zones/p', '@a,1 @b,2'),

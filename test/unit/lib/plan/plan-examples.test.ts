@@ -35,12 +35,12 @@ describe('the chain of a dataset', () => {
     ['continues after the newest common snapshot', 'zones/test', '@a,1 @b,2 @c,3', '@a,1', ['@a -> @b', '@b -> @c']],
     ['stops at the named snapshot', 'zones/test@b', '@a,1 @b,2 @c,3', '@a,1', ['@a -> @b']],
     ['finds nothing to do when the target has all', 'zones/test', '@a,1 @b,2', '@a,1 @b,2', []],
-    ['leaves what the source has pruned', 'zones/test', '@b,2 @c,3', '@a,1 @b,2', ['@b -> @c']],
+    ['keeps the snapshots that the source has pruned', 'zones/test', '@b,2 @c,3', '@a,1 @b,2', ['@b -> @c']],
     ['does not fill gaps before the newest common', 'zones/test', '@a,1 @b,2 @c,3 @d,4', '@a,1 @c,3', ['@c -> @d']],
     ['starts from a bookmark', 'zones/test', '#a,1 @b,2 @c,3', '@a,1', ['#a -> @b', '@b -> @c']],
     ['prefers the snapshot to its bookmark', 'zones/test', '@a,1 #x,1 @b,2', '@a,1', ['@a -> @b']],
     ['prefers the newer bookmark to an older snapshot', 'zones/test', '@a,1 #b,2 @c,3', '@a,1 @b,2', ['#b -> @c']],
-    ['matches by guid where names differ', 'zones/test', '@a,1 @b,2', '@other,1', ['@a -> @b']],
+    ['matches by guid if names differ', 'zones/test', '@a,1 @b,2', '@other,1', ['@a -> @b']],
     ['orders by createtxg, not by name or place', 'zones/test', '@a,30 @z,4 @m,100', '@z,4', ['@z -> @a', '@a -> @m']],
     ['compares beyond 53 bits', 'zones/test', '@a,1,9007199254740993 @b,2,9007199254740992', '@b,2', ['@b -> @a']],
     ['finds the named snapshot there', 'zones/test@a', '@a,1 @b,2', '@a,1', []],
@@ -78,7 +78,7 @@ describe('the chain of a dataset', () => {
     });
   });
 
-  it('takes up an interrupted seed, whose dataset has no snapshot yet', () => {
+  it('continues an interrupted seed, whose dataset has no snapshot yet', () => {
     const partial = dataset('zones/test', '', { resumeToken: '1-abc-def' });
     const result = plan(request('zones/test'), inventory('src', dataset('zones/test', '@a,1 @b,2')), {
       host: 'dst',
@@ -150,12 +150,12 @@ describe('a clone', () => {
     expect(result.ok && result.steps[1]).not.toHaveProperty('origin');
   });
 
-  it('takes the origin that bears the same name where several have the guid', () => {
+  it('takes the origin of the same name if several have the guid', () => {
     const target = inventory('dst', dataset('zones/a', '@gold,5'), base, dataset('zones/c', '@gold,5'));
     expect(plan(request('zones/test'), source, target)).toMatchObject({ steps: [{ origin: 'zones/base@gold' }, {}] });
   });
 
-  it('is refused without its origin on the target, naming both and the ways out', () => {
+  it('is refused without its origin on the target, with both names and the fixes', () => {
     const result = plan(request('zones/test'), source, inventory('dst', dataset('zones/base', '@gold,6')));
     expect(result).toMatchObject({ error: { code: 'ORIGIN_MISSING', details: { clone: 'zones/test' } } });
     expect(!result.ok && result.error.message).toEqual(
@@ -171,12 +171,12 @@ describe('a clone', () => {
     expect(short(plan(there, source, target))).toEqual(['zones/base@gold -> @a', '@a -> @b']);
   });
 
-  it('is refused where the listing does not show the guid of its origin', () => {
+  it('is refused if the listing does not show the guid of its origin', () => {
     const blind = inventory('src', dataset('zones/test', '@a,10', { origin: { name: 'zones/base@gold' } }));
     expect(short(plan(request('zones/test'), blind, inventory('dst', base)))).toBe('ORIGIN_MISSING');
   });
 
-  it('goes on like any dataset once the target has a snapshot of it', () => {
+  it('continues like any dataset once the target has a snapshot of it', () => {
     const target = inventory('dst', dataset('zones/test', '@a,10'));
     expect(short(plan(request('zones/test'), source, target))).toEqual(['@a -> @b']);
   });
@@ -198,7 +198,7 @@ describe('estimated sizes', () => {
     return result.ok ? result.steps.map((step) => step.size) : result.error.code;
   };
 
-  it('are what is referenced for a full stream and what was written for each step after it', () => {
+  it('are the referenced bytes for a full stream, and the written bytes for each later step', () => {
     expect(sizes(['zones/test'], '@a,1 @b,2 @c,3', undefined)).toEqual([100, 20, 30]);
   });
 
@@ -206,7 +206,7 @@ describe('estimated sizes', () => {
     expect(sizes(['zones/test@d', { from: '@a' }], '@a,1 @b,2 @c,3 @d,4', '@a,1')).toEqual([90]);
   });
 
-  it('count from the place of a bookmark', () => {
+  it('count from the creation of a bookmark', () => {
     expect(sizes(['zones/test@d', { from: '#b' }], '@a,1 #b,2 @c,3 @d,4', '@b,2')).toEqual([70]);
     expect(sizes(['zones/test'], '@a,1 #b,2 @c,3 @d,4', '@b,2')).toEqual([30, 40]);
   });

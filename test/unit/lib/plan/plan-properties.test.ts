@@ -75,7 +75,7 @@ function wantedGuids({ source, target }: World, request: SendRequest): string[] 
     .map(({ guid }) => guid);
 }
 
-/** Must a request for a chain be refused? Only when the target's newest is unknown here, a name is taken there, or what is named comes too late. */
+/** Must a request for a chain be refused? Only when the target's newest is unknown here, a name is taken there, or the named snapshot comes too late. */
 function isChainRefused({ source, target }: World, request: SendRequest, wanted: string[]): boolean {
   const newest = target?.snapshots.at(-1);
   if (newest === undefined) return false;
@@ -89,7 +89,7 @@ function isChainRefused({ source, target }: World, request: SendRequest, wanted:
 }
 
 describe('after arbitrary changes on both sides', () => {
-  it('each step can be performed, nothing is sent twice, everything wanted arrives, and then nothing is left', () => {
+  it('each step can be performed, nothing is sent twice, all wanted snapshots arrive, and then the plan is empty', () => {
     const seen = { steps: 0, none: 0, refused: 0, bookmarks: 0, clones: 0 };
     fc.assert(
       fc.property(situation, ([before, request]) => {
@@ -150,7 +150,7 @@ describe('after arbitrary changes on both sides', () => {
     );
   });
 
-  it('the plan depends on nothing but the listings, not even on their order, and changes nothing in them (I12)', () => {
+  it('the plan depends only on the listings, not on their order, and changes nothing in them (I12)', () => {
     fc.assert(
       fc.property(situation, fc.infiniteStream(fc.nat(1000)), ([before, request], keys) => {
         const [source, target] = [sourceOf(before), targetOf(before)];

@@ -16,14 +16,14 @@ const refusal = (source: string, target: string, what = request('zones/test')) =
 };
 
 describe('a target that has diverged', () => {
-  it('is refused with the newest common and what only one side has', () => {
+  it('is refused with the newest common snapshot, and those that only one side has', () => {
     const { code, evidence, message } = refusal('@a,1 @b,2 @c,3 @d,4', '@a,1 @b,2 @mine,7');
     expect(code).toBe('DIVERGED');
     expect(evidence).toEqual({ newestCommon: 'b', sourceOnly: ['c', 'd'], targetOnly: ['mine'] });
     expect(message).toEqual(mentions('src', 'dst', '@c', '@d', '@mine', 'zfs rollback -r zones/test@b'));
   });
 
-  it('is refused with the name that the common has there, where the source has a bookmark of it', () => {
+  it('is refused with the name of the common snapshot there, if the source has a bookmark of it', () => {
     expect(refusal('#mark,1 @b,2', '@a,1 @mine,7').evidence).toMatchObject({ newestCommon: 'a', targetOnly: ['mine'] });
   });
 
@@ -35,7 +35,7 @@ describe('a target that has diverged', () => {
     });
   });
 
-  it('is refused where nothing is common, even when names are equal', () => {
+  it('is refused if no snapshot is common, even if names are equal', () => {
     const { code, evidence } = refusal('@a,1 @b,2', '@a,7 @b,8');
     expect(code).toBe('DIVERGED');
     expect(evidence).toEqual({ newestCommon: null, sourceOnly: ['a', 'b'], targetOnly: ['a', 'b'] });
@@ -69,7 +69,7 @@ describe('a snapshot name that is taken on the target by another snapshot', () =
     expect(message).toEqual(mentions('zfs rename zones/test@daily'));
   });
 
-  it('does not matter where no step would create it', () => {
+  it('does not matter if no step would create it', () => {
     const source = inventory('src', dataset('zones/test', '@daily,2 @b,3 @c,4'));
     const target = inventory('dst', dataset('zones/test', '@daily,1 @b,3'));
     expect(short(plan(request('zones/test'), source, target))).toEqual(['@b -> @c']);
@@ -137,7 +137,7 @@ describe('an invalid request', () => {
     expect(short(plan(what, own, inventory('src')))).toBe('BAD_REQUEST');
   });
 
-  it('is allowed beside itself on one host, and inside its own name on another', () => {
+  it('may name a sibling on one host, and a descendant of itself on another', () => {
     expect(short(plan(to('zones/test2'), own, inventory('src')))).toEqual(['full @a']);
     const elsewhere = request('zones/test', { to: { host: 'dst', dataset: 'zones/test/copy' } });
     expect(short(plan(elsewhere, own, inventory('dst')))).toEqual(['full @a']);
@@ -172,7 +172,7 @@ describe('a listing that contradicts itself', () => {
     expect(short(plan(asked, inventory('src', ...all), inventory('dst')))).toEqual(['full @a', 'full /b@a']);
   });
 
-  it('does not matter where it concerns other datasets, such as two of one guid', () => {
+  it('does not matter in other datasets, for example two of one guid', () => {
     const other = dataset('zones/other', '@a,1 @x,1', { guid: sound.guid });
     expect(code([sound, other], [other])).toEqual(['full @a', '@a -> @b']);
   });

@@ -44,7 +44,7 @@ const newestOf = (inventory: ReturnType<PoolModel['inventory']>): Map<string, st
   new Map(inventory.datasets.map(({ name, snapshots }) => [name, snapshots.at(-1)?.guid]));
 
 describe('the predicted inventory', () => {
-  test('has no partial state of a dataset into which a step has arrived', () => {
+  test('has no partial state of a dataset that a step has completed', () => {
     const guids = { next: 1000 };
     const source = new PoolModel('src', 'pool', guids).run('create pool/a', 'snapshot pool/a@1');
     const target = new PoolModel('dst', 'pool', guids);
@@ -63,7 +63,7 @@ describe('the predicted inventory', () => {
     ]);
   });
 
-  test('is that after all stored streams are received', () => {
+  test('is the inventory after all stored streams are received', () => {
     let moved = 0;
     fc.assert(
       fc.property(commands, commands, fc.boolean(), (before, after, wasSeen) => {
@@ -89,7 +89,7 @@ describe('the predicted inventory', () => {
     expect(moved).toBeGreaterThan(50);
   });
 
-  test('ignores streams that do not follow', () => {
+  test('ignores streams whose base is missing', () => {
     const known = emptyInventory('dst', 'pool/b');
     const start = (more: object): StoredStart =>
       storedStartSchema.parse({ ...order, dataset: 'pool/b', to: { name: 'pool/a@2', guid: '2' }, ...more });

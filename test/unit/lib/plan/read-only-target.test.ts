@@ -28,7 +28,7 @@ describe('a target in a pool that is imported read-only', () => {
     expect(made).toMatchObject({ error: { message: mentions('zpool import tank') } });
   });
 
-  test('is not refused if it has everything, and a divergence is refused as DIVERGED', () => {
+  test('is not refused if it has all snapshots, and a divergence is refused as DIVERGED', () => {
     expect(plan(asked, source, target('@a,1 @b,2', ['tank']))).toMatchObject({ ok: true, steps: [] });
     expect(short(plan(asked, source, target('@a,1 @mine,9', ['tank'])))).toBe('DIVERGED');
   });

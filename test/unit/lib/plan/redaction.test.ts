@@ -29,7 +29,7 @@ const steps = (...args: Parameters<typeof planned>) => short(planned(...args), '
 const cursor = '#zpsend_dst_01234567_1,1';
 
 describe('a redaction bookmark', () => {
-  test('is read from the listing, where the release knows the column', () => {
+  test('is parsed from the listing, if the release has the column', () => {
     const columns = [...requiredColumns, 'redact_snaps'] as const;
     const rows =
       'a\tfilesystem\t1\t1\t-\na@x\tsnapshot\t2\t2\t77\na#r\tbookmark\t2\t2\t77,78\na#o\tbookmark\t2\t2\t-\n';
@@ -71,7 +71,7 @@ describe('a redaction bookmark', () => {
     expect(steps(source('@a,1 #r,1 @b,2'), target('@a,1'), { from: '#r' })).toEqual(['#r -> @b']);
   });
 
-  it('is no common point where the target is not seen, nor one that verify takes to go on from', () => {
+  it('is no common point for an offline target, nor a starting point of verify', () => {
     const [from, to] = [source('@a,1 #r,2 @c,3', 'r'), target('@a,1 @b,2')];
     const [seen] = lastKnownOf(inventory('dst', to), inventory('src', from)).datasets;
     expect(seen?.snapshots.map(({ name }) => name)).toEqual(['a', 'b']);
@@ -89,12 +89,12 @@ test('of one snapshot a cursor comes before other bookmarks', () => {
   ]);
 });
 
-describe('what was received redacted', () => {
-  it('is not sent, since its replica would not show that blocks are missing', () => {
+describe('a replica that was received redacted', () => {
+  it('is not sent, since its replica would hide the missing blocks', () => {
     const refused = planned(source('@a,1 @b,2', 'b'));
     expect(refused).toMatchObject({ ok: false, error: { code: 'UNSUPPORTED', details: { host: 'src' } } });
     expect(steps(source('@a,1 @b,2', 'a'), target(''))).toBe('EXISTS');
-    // a base of the chain may be, since both have the same of it; and what is there needs no step
+    // a base of the chain may be, since both sides have the same of it; an existing snapshot needs no step
     expect(steps(source('@a,1 @b,2', 'a'))).toEqual(['@a -> @b']);
     expect(steps(source('@a,1 @b,2', 'b'), target('@a,1 @b,2'))).toEqual([]);
   });
@@ -105,7 +105,7 @@ describe('what was received redacted', () => {
     expect(seen).toMatchObject([{ state: 'different', snapshots: [{ state: 'different' }] }]);
   });
 
-  it('takes no increment on the target', () => {
+  it('receives no increment on the target', () => {
     const refused = planned(source('@a,1 @b,2'), target('@a,1', 'a'));
     expect(refused).toMatchObject({ ok: false, error: { code: 'UNSUPPORTED', details: { host: 'dst' } } });
     expect(!refused.ok && refused.error.message).toEqual(mentions('p/c@a', 'dst', 't/c'));

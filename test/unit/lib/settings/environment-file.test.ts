@@ -18,7 +18,7 @@ const load = (text: string, env: NodeJS.ProcessEnv = {}) => {
   return programEnvironment(env, saysNats, path);
 };
 
-describe('a file of variables is read as systemd reads it', () => {
+describe('an environment file is parsed like systemd’s', () => {
   test.each<[string, Record<string, string>]>([
     ['A=b\n', { A: 'b' }],
     ['A=b', { A: 'b' }],
@@ -45,7 +45,7 @@ describe('a file of variables is read as systemd reads it', () => {
 describe('the environment of a program', () => {
   const text = 'NATS_URL=nats://a:1\nZPSEND_HOST=smos-07\nPATH=/nowhere\nNODE_OPTIONS=--inspect\n';
 
-  test('is completed from the file where it says nothing of NATS, with what is of NATS and zpsend only', () => {
+  test('is completed with the file’s variables of NATS and zpsend if it has none of NATS', () => {
     expect(load(text, { PATH: '/bin', ZPSEND_HOST: 'smos-09' })).toMatchObject({
       state: 'read',
       env: { PATH: '/bin', NATS_URL: 'nats://a:1', ZPSEND_HOST: 'smos-09' },
@@ -53,23 +53,23 @@ describe('the environment of a program', () => {
     expect(load(text, {}).env).not.toHaveProperty('NODE_OPTIONS');
   });
 
-  test.each(['NATS_URL', 'NATS_CONTEXT', 'NATS_CREDS'])('says itself all of NATS where it has %s', (name) => {
+  test.each(['NATS_URL', 'NATS_CONTEXT', 'NATS_CREDS'])('is not completed with NATS variables if it has %s', (name) => {
     const all = `${text}NATS_TOKEN=y\nZPSEND_INBOX_PREFIX=_INBOX.smos-07\nZPSEND_CONFIG=/etc/other.yaml\n`;
     const env = { [name]: 'x', ZPSEND_CONFIG: '/etc/mine.yaml' };
     expect(load(all, env)).toMatchObject({ state: 'passed over', env: { ...env, ZPSEND_HOST: 'smos-07' } });
     expect(Object.keys(load(all, env).env).sort()).toEqual([...Object.keys(env), 'ZPSEND_HOST'].sort());
   });
 
-  test('is completed where a variable of NATS is empty, or says something else', () => {
+  test('is completed if a variable of NATS is empty, or has another meaning', () => {
     expect(load(text, { NATS_URL: '', NATS_TIMEOUT: '1s' }).env).toMatchObject({ NATS_URL: 'nats://a:1' });
   });
 
-  test('is as it is where there is no file', () => {
+  test('is unchanged without a file', () => {
     const path = join(folder, 'missing');
     expect(programEnvironment({ A: 'b' }, saysNats, path)).toEqual({ env: { A: 'b' }, path, state: 'absent' });
   });
 
-  test('is as it is where the file cannot be read, which is no error unless it was named', () => {
+  test('is unchanged if the file cannot be read, which is an error only if it was named', () => {
     expect(programEnvironment({}, saysNats, folder)).toMatchObject({ state: 'unreadable' });
     expect(() => programEnvironment({ ZPSEND_ENV_FILE: folder }, saysNats)).toThrow(
       expect.objectContaining({ code: 'BAD_REQUEST', message: mentions('ZPSEND_ENV_FILE', 'EISDIR') }),

@@ -120,11 +120,11 @@ timing: { lockSeconds: 10 }
       ['receive.properties.set.a'],
     ],
     ['something else altogether', 'just text', ['(top)', '"just text"']],
-  ])('with %s is refused with its path, what was found and what is allowed', (_what, yaml, facts) => {
+  ])('with %s is refused with its path, the found value and the allowed ones', (_what, yaml, facts) => {
     expect(refusal(yaml)).toEqual(mentions(join(folder, 'zpsend.yaml'), ...facts));
   });
 
-  test('with several faults tells them all', () => {
+  test('with several faults reports them all', () => {
     const message = refusal('receive: { maxConcurrent: 0 }\ntiming: { lockSeconds: x }');
     expect(message).toEqual(mentions('receive.maxConcurrent', 'timing.lockSeconds'));
   });
@@ -144,8 +144,8 @@ timing: { lockSeconds: 10 }
   });
 });
 
-describe('what the file says of NATS', () => {
-  test('is where it is, and who this host is there', () => {
+describe('the NATS section of the file', () => {
+  test('has the server, and this host’s name and user', () => {
     const nats = { servers: ['nats://a:1', 'b:2'], nkey: '/etc/zpsend/smos-00.nk', inboxPrefix: '_INBOX.smos-00' };
     expect(load(JSON.stringify({ nats })).config.nats).toEqual(nats);
   });
@@ -171,17 +171,17 @@ describe('what the file says of NATS', () => {
   });
 });
 
-describe('the file lies', () => {
+describe('the path of the file', () => {
   const [one, two] = [() => join(folder, 'one.yaml'), () => join(folder, 'two.yaml')];
   const from = () => loadSettings({ ZPSEND_HOST: 'smos-00' }, [one(), two()]);
 
-  test('is read from either path, and the result has the path', () => {
+  test('is one of two, and the result has the path', () => {
     expect(from()).toMatchObject({ path: undefined, config: { receive: { allow: [] } } });
     writeFileSync(two(), 'receive: { maxConcurrent: 7 }');
     expect(from()).toMatchObject({ path: two(), config: { receive: { maxConcurrent: 7 } } });
   });
 
-  test('not at both, unless one is named', () => {
+  test('is ambiguous if both exist, unless one is named', () => {
     writeFileSync(one(), '');
     expect(from).toThrow(
       expect.objectContaining({ code: 'BAD_REQUEST', message: mentions(one(), two(), 'ZPSEND_CONFIG') }),
@@ -199,8 +199,8 @@ send: { policies: [{ dataset: a, to: [b] }] }`;
   expect(settingsSummary(loadSettings({}, []))).toBe('no file: no host may write here');
 });
 
-describe('units', () => {
-  test('are those of the command line, in the file and in the environment', () => {
+describe('the units of values', () => {
+  test('are the command line’s, in the file and in the environment', () => {
     const yaml = `
 receive: { bwlimit: 50M, holdNewest: no }
 send: { bookmarks: off, store: { maxBytes: 1G, maxAgeHours: 2d }, reconcileMinutes: 90s, policies: [{ dataset: a/b, to: c, bwlimit: 8Mbit }] }
@@ -227,7 +227,7 @@ timing: { lockSeconds: 2m, silenceSeconds: 20, patienceSeconds: 1h30m }
   ])('%s is refused in words', (yaml, facts) => expect(refusal(yaml)).toEqual(mentions(...facts)));
 });
 
-describe('the environment comes first', () => {
+describe('the environment overrides the file', () => {
   const yaml = `
 host: from-file
 receive: { maxConcurrent: 2, allow: [{ from: a, into: tank/a }], holdNewest: false }
@@ -235,7 +235,7 @@ send: { parallel: 3, compression: zstd, bookmarks: false }
 timing: { lockSeconds: 5, silenceSeconds: 6, patienceSeconds: 7 }
 `;
 
-  test('the file’s values stand where a variable is absent or empty', () => {
+  test('the file’s values are kept if a variable is absent or empty', () => {
     const { host, config } = load(yaml, { ZPSEND_HOST: '', ZPSEND_MAX_CONCURRENT: '', ZPSEND_PARALLEL: '' });
     expect(host).toBe('from-file');
     expect(config.receive).toMatchObject({
@@ -245,7 +245,7 @@ timing: { lockSeconds: 5, silenceSeconds: 6, patienceSeconds: 7 }
     expect(config.timing).toEqual({ lockSeconds: 5, silenceSeconds: 6, patienceSeconds: 7 });
   });
 
-  test('a variable wins over the file', () => {
+  test('a variable overrides the file', () => {
     const { host, config } = load(yaml, {
       ZPSEND_HOST: 'smos-09',
       ZPSEND_MAX_CONCURRENT: '9',

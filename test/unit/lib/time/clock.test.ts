@@ -2,14 +2,14 @@ import { expect, test } from 'vitest';
 import { type Clock, systemClock } from '../../../../lib/time/clock.ts';
 import { manualClock } from '../../../support/manual-clock.ts';
 
-test('the time of a manual clock moves by what it is advanced', async () => {
+test('a manual clock moves only by its advances', async () => {
   const clock = manualClock();
   const [began, date] = [clock.now(), clock.date()];
   await clock.advance(1500);
   expect([clock.now() - began, clock.date() - date]).toEqual([1500, 1500]);
 });
 
-test('what is due runs in order of time, each at its own time', async () => {
+test('timers run in order of their times, each at its own time', async () => {
   const clock = manualClock();
   const seen: [string, number][] = [];
   const note = (name: string) => () => void seen.push([name, clock.now()]);
@@ -28,7 +28,7 @@ test('what is due runs in order of time, each at its own time', async () => {
   expect(clock.pending).toBe(0);
 });
 
-test('what a sleep is followed by runs before what is due later', async () => {
+test('the continuation of a sleep runs before later timers', async () => {
   const clock = manualClock();
   const seen: number[] = [];
   const loop = (async () => {
@@ -65,7 +65,7 @@ test.each(clocks)('%s: a cancelled timer does not run', async (_name, make) => {
   else await clock.sleep(10);
 });
 
-test('the system clock takes a time that is longer than a Node timer can be', async () => {
+test('the system clock accepts a time that is longer than a Node timer can be', async () => {
   const cancel = systemClock.after(2 ** 40, () => expect.unreachable());
   await systemClock.sleep(5);
   cancel();

@@ -53,7 +53,7 @@ describe('two histories of one dataset', () => {
       2,
     ],
     ['newer ones cannot come', 'a=1 b=2', 'a=1 x=7', 'diverged', 'a', ['equal a/a', 'missing b/-', 'extra -/x'], 1],
-    ['it went on by itself with all that was sent', 'a=1', 'a=1 x=7', 'equal', 'a', ['equal a/a', 'extra -/x'], 0],
+    ['the target has all sent snapshots and its own', 'a=1', 'a=1 x=7', 'equal', 'a', ['equal a/a', 'extra -/x'], 0],
     ['older ones were never sent, or are gone', 'a=1 b=2', 'b=2', 'equal', 'b', ['missing a/-', 'equal b/b'], 0],
     ['the source has pruned', 'b=2', 'a=1 b=2', 'equal', 'b', ['equal b/b', 'extra -/a'], 0],
     ['a snapshot was renamed', 'a=1 b=2', 'a=1 x=2', 'equal', 'b', ['equal a/a', 'renamed b/x'], 0],
@@ -63,13 +63,29 @@ describe('two histories of one dataset', () => {
     ['the target is empty', 'a=1', '', 'missing', undefined, ['missing a/-'], 1],
     ['the source is empty', '', 'a=1', 'empty', undefined, ['extra -/a'], 0],
     ['two names have changed places', 'a=1 b=2', 'b=1 a=2', 'equal', 'b', ['renamed a/b', 'renamed b/a'], 0],
-    ['a name is taken by a renamed one', 'b=2 a=3', 'a=2', 'behind', 'b', ['renamed b/a', 'missing a/-'], 1],
-    ['a name was given away', 'a=1 b=2', 'x=1 a=9 b=2', 'equal', 'b', ['renamed a/x', 'equal b/b', 'extra -/a'], 0],
+    [
+      'a renamed snapshot has the name of another one',
+      'b=2 a=3',
+      'a=2',
+      'behind',
+      'b',
+      ['renamed b/a', 'missing a/-'],
+      1,
+    ],
+    [
+      'a new snapshot has the old name of a renamed one',
+      'a=1 b=2',
+      'x=1 a=9 b=2',
+      'equal',
+      'b',
+      ['renamed a/x', 'equal b/b', 'extra -/a'],
+      0,
+    ],
   ])('%s', (_what, source, target, state, newest, rows, count) => {
     expect(one(source, target)).toEqual({ state, newest, rows, toSend: count });
   });
 
-  it('goes on from a bookmark where the source has destroyed what was sent', () => {
+  it('are compared from a bookmark if the source has destroyed the sent snapshot', () => {
     const bookmarks = [{ name: 'zpsend_x', guid: '1', createtxg: '1' }];
     const states = [[], bookmarks].map((marks) => {
       const [found] = compare(
@@ -82,7 +98,7 @@ describe('two histories of one dataset', () => {
     expect(states).toEqual(['unrelated', 'behind']);
   });
 
-  it('of a named snapshot only that one counts', () => {
+  it('are compared only at the named snapshot, if there is one', () => {
     expect(one('a=1 b=2 c=3', 'a=1', 'a')).toMatchObject({ state: 'equal', rows: ['equal a/a'] });
     expect(one('a=1 b=2', 'a=9 b=2', 'a')).toMatchObject({ state: 'different', rows: ['different a/a'] });
     expect(one('a=1 b=2', 'a=1', 'b')).toMatchObject({ state: 'missing', rows: ['missing b/-'] });
@@ -95,7 +111,7 @@ describe('two trees', () => {
   const source = inventory('s', dataset('zones/vm', ''), dataset('zones/vm/a', 'x=1'), dataset('zones/vmx', 'x=5'));
   const target = inventory('t', dataset('tank/vm', ''), dataset('tank/vm/b', 'y=2'), dataset('tank/vmx', 'x=5'));
 
-  it('are compared dataset by dataset, what only the target has comes last, and neighbours are left alone', () => {
+  it('are compared dataset by dataset, those only on the target come last, and siblings are ignored', () => {
     const rows = compare(asked, source, target).map(({ source, target, state }) => [source, target, state]);
     expect(rows).toEqual([
       ['zones/vm', 'tank/vm', 'empty'],
@@ -104,17 +120,17 @@ describe('two trees', () => {
     ]);
   });
 
-  it('without what is left out, by its name on the source', () => {
+  it('are compared without excluded datasets, by their names on the source', () => {
     const isLeftOut = (name: string) => name === 'zones/vm/b';
     expect(compare({ ...asked, isLeftOut }, source, target)).toHaveLength(2);
   });
 
-  it('without -R only their roots', () => {
+  it('are compared only at their roots without -R', () => {
     expect(compare({ ...asked, recursive: false }, source, target)).toHaveLength(1);
   });
 });
 
-describe('how both sides are read', () => {
+describe('the stream kind for both sides', () => {
   const plain = dataset('zones/a', '');
   const open = dataset('zones/a', '', { encryption: 'aes-256-gcm', keystatus: 'available' });
   const locked = dataset('tank/a', '', { encryption: 'aes-256-gcm', keystatus: 'unavailable' });
@@ -129,12 +145,12 @@ describe('how both sides are read', () => {
     expect(readingOf(source, target)).toEqual(reading);
   });
 
-  it('not at all where one is encrypted without its key and the other is not', () => {
+  it('is none if only one is encrypted, and without its key', () => {
     expect(readingOf(plain, locked)).toEqual({ incomparable: mentions('tank/a') });
   });
 });
 
-describe('what two readings come to', () => {
+describe('the result of two readings', () => {
   const read = (digest: string, more: object = {}): Read => ({
     digest: { digest, method: 'plain-1-little', guid: '7', ...more },
   });
@@ -157,7 +173,7 @@ describe('what two readings come to', () => {
   });
 });
 
-describe('a listing that leaves something out', () => {
+describe('an incomplete listing', () => {
   const asked = { source: 'zones/a', target: 'tank/a', recursive: true };
   const bare = { withheld: true } as const;
   const all = ['', '/m', '/m/x'];
@@ -175,13 +191,13 @@ describe('a listing that leaves something out', () => {
     ['the source', of('s', 'zones/a', ['/m'], true), of('t', 'tank/a', [])],
     ['the target', of('s', 'zones/a', []), of('t', 'tank/a', ['/m'], true)],
     ['both', of('s', 'zones/a', ['/m'], true), of('t', 'tank/a', ['/m'], true)],
-  ])('of %s: what is shown without its contents is withheld, and nothing of it is compared', (_who, source, target) => {
+  ])('of %s: a dataset shown without its contents is withheld, and not compared', (_who, source, target) => {
     const found = compare(asked, source, target);
     expect(found.map(({ state }) => state)).toEqual(['equal', 'withheld', 'equal']);
     expect(found[1]).toEqual({ source: 'zones/a/m', target: 'tank/a/m', state: 'withheld', snapshots: [] });
   });
 
-  it('is named with its side and its root', () => {
+  it('is reported with its side and its root', () => {
     const [source, target] = [of('s', 'zones/a', [], true), of('t', 'tank/a', ['/m'])];
     const [ours, theirs] = [
       { side: 'source', host: 's', dataset: 'zones/a' },
@@ -192,7 +208,7 @@ describe('a listing that leaves something out', () => {
     expect(restrictedSides(asked, source, of('t', 'tank/a', []))).toEqual([ours]);
   });
 
-  it('is not, where only what lies elsewhere is left out', () => {
+  it('is not reported if only unrelated datasets are missing', () => {
     const above = inventory('s', dataset('zones', '', bare), dataset('zones/a', 'x=1'));
     expect(restrictedSides(asked, above, above)).toEqual([]);
     const one = { ...asked, recursive: false };

@@ -27,7 +27,7 @@ describe('the digest of a stream', () => {
     end(),
   ]);
 
-  it('is the same however the stream is cut', () => {
+  it('is the same for any chunks of the stream', () => {
     const once = digestOf(whole);
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 0, max: whole.length }), { maxLength: 40 }), (cuts) => {
@@ -39,7 +39,7 @@ describe('the digest of a stream', () => {
     expect(digestOf(...Array.from(whole, (_byte, at) => whole.subarray(at, at + 1)))).toEqual(once);
   });
 
-  it('does not keep what it was lent', () => {
+  it('does not keep the lent buffer', () => {
     const raw = begin({ raw: true, payload: nvlist('to_ivset_guid', 77n) });
     for (const stream of [whole, Buffer.concat([raw, object(5), write(5, 0, data), end()])]) {
       const lent = Buffer.alloc(100);
@@ -50,7 +50,7 @@ describe('the digest of a stream', () => {
     expect(digestOf(raw, end())).toMatchObject({ method: 'raw-1-little', ivSet: '77' });
   });
 
-  it('names the guid of the snapshot, and how it was made', () => {
+  it('has the guid of the snapshot, and the kind of digest', () => {
     expect(digestOf(begin({ guid: '12345678901234567890' }), end())).toMatchObject({
       guid: '12345678901234567890',
       method: 'plain-1-little',
@@ -58,7 +58,7 @@ describe('the digest of a stream', () => {
   });
 });
 
-describe('what makes a difference', () => {
+describe('a different digest follows from', () => {
   const usual = digest(object(5), write(5, 0, data));
   const flipped = Buffer.from(data);
   flipped[1234] = (flipped[1234] ?? 0) ^ 1;
@@ -78,19 +78,19 @@ describe('what makes a difference', () => {
     expect(digest(...records)).not.toBe(usual);
   });
 
-  it('where between the data the zeros are', () => {
+  it('the position of zeros between the data', () => {
     const of = (...parts: Buffer[]) => digest(object(5), write(5, 0, Buffer.concat(parts)));
     expect(of(data, hole, data)).not.toBe(of(data, data, hole));
   });
 
-  it('the place of data beyond what a number can tell', () => {
+  it('the offset of data beyond the safe integers', () => {
     const last = 2n ** 64n - 1024n;
     const of = (offset: bigint) => digest(object(5), write(5, offset, data.subarray(0, 512)));
     expect(of(last)).not.toBe(of(last + 512n));
     expect(of(2n ** 53n)).not.toBe(of(2n ** 53n + 1n));
   });
 
-  it('which of the bytes are a block of their own', () => {
+  it('the block boundaries within the bytes', () => {
     const bytes = randomBytes(1040);
     const [a, b] = [bytes.subarray(0, 512), bytes.subarray(512, 528)];
     const last = digest(object(5), write(5, 0, a), embedded(5, 8192, b), write(5, 512, bytes.subarray(528)));
@@ -108,36 +108,36 @@ describe('what makes a difference', () => {
   });
 });
 
-describe('what makes no difference', () => {
+describe('the same digest follows from', () => {
   const usual = digest(object(5), write(5, 0, Buffer.concat([data, hole, data])));
 
   it.each<[string, Buffer[]]>([
-    ['a hole where there were zeros', [object(5), write(5, 0, data), free(5, 4096, 4096), write(5, 8192, data)]],
+    ['a hole in place of zeros', [object(5), write(5, 0, data), free(5, 4096, 4096), write(5, 8192, data)]],
     [
-      'into which records the data is cut',
+      'the records into which the data is cut',
       [object(5), write(5, 0, data.subarray(0, 512)), write(5, 512, Buffer.concat([data.subarray(512), hole, data]))],
     ],
     ['zeros at the end', [object(5), write(5, 0, Buffer.concat([data, hole, data, hole]))]],
     [
-      'what is freed, and where objects lie',
+      'freed ranges, and the numbers of objects',
       [free(4, 0, 99), objectRange(0), object(5), write(5, 0, data), write(5, 8192, data)],
     ],
   ])('%s', (_what, records) => {
     expect(digest(...records)).toBe(usual);
   });
 
-  it('the name and the guid, which are separate fields', () => {
+  it('another name and guid, which are separate fields', () => {
     const of = (guid: string) => digestOf(begin({ guid }), object(5), write(5, 0, data), end()).digest;
     expect(of('1')).toBe(of('2'));
   });
 
-  it('whether a spill block comes before the data or after it', () => {
+  it('a spill block before or after the data', () => {
     expect(digest(object(5), spill(5, data), write(5, 0, data))).toBe(
       digest(object(5), write(5, 0, data), spill(5, data)),
     );
   });
 
-  it('the padding of a bonus', () => {
+  it('another padding of a bonus', () => {
     const record = object(5, { bonus: Buffer.from('abc') });
     const other = Buffer.from(record);
     other[other.length - 1] = 1;
@@ -146,7 +146,7 @@ describe('what makes no difference', () => {
 });
 
 describe('a raw stream', () => {
-  it('is taken as it is, zeros too, and is another kind of digest', () => {
+  it('is digested as it is, zeros too, with its own kind of digest', () => {
     const raw = (...records: Buffer[]) => digestOf(begin({ raw: true }), ...records, end());
     expect(raw(object(5), write(5, 0, data)).method).toBe('raw-1-little');
     expect(raw(object(5), write(5, 0, hole)).digest).not.toBe(raw(object(5)).digest);

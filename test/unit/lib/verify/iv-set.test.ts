@@ -7,7 +7,7 @@ it('finds the guid among other pairs', () => {
   expect(ivSetOf(payload)).toBe('18446744073709551601');
 });
 
-it('finds none where there is none, or where the payload is cut off within it', () => {
+it('finds none if there is none, or if the payload is cut within it', () => {
   expect(ivSetOf(nvlist('other_guid', 5n))).toBeUndefined();
   expect(ivSetOf(Buffer.alloc(0))).toBeUndefined();
   expect(ivSetOf(nvlist('to_ivset_guid', 5n).subarray(0, 48))).toBeUndefined();

@@ -48,7 +48,7 @@ test('a replica that lost a long link and attributes on its way through send -e 
   expect(theirs.digest).not.toBe(ours.digest);
 });
 
-test('a raw replica has the raw digest and the IV set of its source; what was encrypted anew has neither', () => {
+test('a raw replica has the raw digest and the IV set of its source; a newly encrypted one has neither', () => {
   const source = digestOf(stream('raw-source'));
   expect(source).toMatchObject({ method: 'raw-1-little', ivSet: '70738962257990152' });
   expect(digestOf(stream('raw-replica'))).toEqual(source);
@@ -73,7 +73,7 @@ test.each(['source', 'raw-source'])(
   },
 );
 
-test('it is the same however the stream is cut', () => {
+test('it is the same for any chunks of the stream', () => {
   const whole = stream('source');
   const once = digestOf(whole);
   fc.assert(

@@ -4,7 +4,7 @@ import { shareOf } from '../../../../services/host/ask-rules.ts';
 
 const configOf = (send: object, receive: object = {}) => configSchema.parse({ send, receive });
 
-describe('what a host may know of a dataset of another one', () => {
+describe('the snapshots that a host may list of another host’s dataset', () => {
   const rules = configOf({
     allow: [
       { dataset: 'tank', to: 'b' },
@@ -17,19 +17,19 @@ describe('what a host may know of a dataset of another one', () => {
   });
 
   test.each([
-    ['what is sent to it', 'b', 'tank/vm', 'all'],
-    ['what is sent to another host', 'c', 'tank/vm', 'nothing'],
-    ['what a deeper rule sends to another host alone', 'b', 'tank/private', 'nothing'],
-    ['and below that', 'b', 'tank/private/x', 'nothing'],
-    ['what that rule sends to it', 'c', 'tank/private/x', 'all'],
-    ['what is sent to it only raw', 'b', 'tank/enc/x', 'encrypted'],
-    ['what another host orders for it', 'b', 'tank/ordered', 'all'],
-    ['what one of two rules sends to it plain', 'b', 'tank/both', 'all'],
-    ['what one of two rules sends to all raw', 'c', 'tank/both', 'encrypted'],
-    ['what no rule names', 'b', 'pool/a', 'nothing'],
+    ['a dataset sent to the asker', 'b', 'tank/vm', 'all'],
+    ['a dataset sent to another host', 'c', 'tank/vm', 'nothing'],
+    ['a dataset that a deeper rule sends to another host only', 'b', 'tank/private', 'nothing'],
+    ['a dataset below such a dataset', 'b', 'tank/private/x', 'nothing'],
+    ['a dataset that the deeper rule sends to the asker', 'c', 'tank/private/x', 'all'],
+    ['a dataset sent to the asker only raw', 'b', 'tank/enc/x', 'encrypted'],
+    ['a dataset that another host orders for the asker', 'b', 'tank/ordered', 'all'],
+    ['a dataset that one of two rules sends to the asker plain', 'b', 'tank/both', 'all'],
+    ['a dataset that one of two rules sends to all hosts raw', 'c', 'tank/both', 'encrypted'],
+    ['a dataset that no rule names', 'b', 'pool/a', 'nothing'],
   ])('%s', (_, asker, dataset, share) => expect(shareOf(rules, asker, dataset)).toBe(share));
 
-  test('all of what it may write, whatever is sent to it', () => {
+  test('include each dataset that it may write', () => {
     const own = configOf({ allow: [] }, { allow: [{ from: 'b', into: 'tank/replicas' }] });
     expect(['tank/replicas/vm', 'tank/replicas2', 'tank'].map((dataset) => shareOf(own, 'b', dataset))).toEqual([
       'all',
@@ -38,6 +38,6 @@ describe('what a host may know of a dataset of another one', () => {
     ]);
   });
 
-  test('without send.allow the configuration says nothing of what is sent', () =>
+  test('without send.allow the configuration does not limit the sent datasets', () =>
     expect(shareOf(configOf({}), 'b', 'tank')).toBeUndefined());
 });

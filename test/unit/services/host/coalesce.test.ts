@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { coalesce } from '../../../../services/host/coalesce.ts';
 
-describe('work that many ask for', () => {
-  /** Work that ends when told; each run gives its number. */
+describe('coalesced work', () => {
+  /** Work that the test ends; each run gives its number. */
   function workshop() {
     const runs: PromiseWithResolvers<number>[] = [];
     const ask = coalesce(() => {
@@ -14,7 +14,7 @@ describe('work that many ask for', () => {
   }
   const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-  test('is done once for all who ask before it begins; who asks while it runs waits for the next run', async () => {
+  test('runs once for all callers before it starts; a caller during the run waits for the next run', async () => {
     const { runs, ask } = workshop();
     const early = [ask(), ask(), ask()];
     await turn();
@@ -30,7 +30,7 @@ describe('work that many ask for', () => {
     expect(await Promise.all(late)).toEqual([2, 2]);
   });
 
-  test('fails for those who shared it, and not for the next', async () => {
+  test('fails for the callers that shared it, and not for the next caller', async () => {
     const { runs, ask } = workshop();
     const first = ask();
     await turn();

@@ -4,7 +4,7 @@ import { mentions } from '../../../support/mentions.ts';
 
 afterEach(() => vi.restoreAllMocks());
 
-/** What a log with this environment writes to standard error. */
+/** The lines that a log with this environment writes to standard error. */
 function written(env: NodeJS.ProcessEnv, say: (log: ReturnType<typeof openLog>) => void): string[] {
   const lines: string[] = [];
   vi.spyOn(process.stderr, 'write').mockImplementation((text) => lines.push(String(text)) > 0);
@@ -13,7 +13,7 @@ function written(env: NodeJS.ProcessEnv, say: (log: ReturnType<typeof openLog>) 
   return lines;
 }
 
-test('a line for people tells when, how grave, who, where and what', () => {
+test('a text line has the time, level, program, host and message', () => {
   const json = JSON.stringify({
     level: 30,
     time: 0,
@@ -25,12 +25,12 @@ test('a line for people tells when, how grave, who, where and what', () => {
   expect(lineForPeople(json)).toBe('[1970-01-01T00:00:00.000Z]  INFO: zpsend/7 on smos-01: an initial seed needed\n');
 });
 
-test('what else a line carries follows it', () => {
+test('a text line ends with its other fields', () => {
   const json = JSON.stringify({ level: 50, time: 0, name: 'zpsend', pid: 7, hostname: 'a', msg: 'no', depth: 3 });
   expect(lineForPeople(json)).toMatch(/ERROR: zpsend\/7 on a: no \{"depth":3\}\n$/);
 });
 
-test('of a line about a job its fields are shown as far as its words do not say them', () => {
+test('a text line about a job has the job’s fields that its message does not name', () => {
   const line = (msg: string, more: object = {}) => {
     const fields = { job: 'job1', transfer: 'job1t1', source: 'smos-01', dataset: 'a/b', target: 'smos-00:tank/b' };
     return lineForPeople(JSON.stringify({ level: 30, time: 0, name: 'zpsend', pid: 7, ...fields, msg, ...more }));
@@ -44,7 +44,7 @@ test('of a line about a job its fields are shown as far as its words do not say 
   );
 });
 
-test('a log is JSON, a line each, with the host’s own name', () => {
+test('a JSON log has one line per event, with the host’s name', () => {
   const [line = '', ...more] = written({ ZPSEND_LOG: 'json' }, (log) =>
     log.info('step.snapshots', 'from: zones/test@now', { code: 'BUSY' }),
   );
@@ -65,7 +65,7 @@ test('a message with a newline stays one line of JSON', () => {
   expect(lines.join('').split('\n')).toHaveLength(2);
 });
 
-test('people get lines for people', () => {
+test('a terminal gets text lines', () => {
   expect(written({ ZPSEND_LOG: 'people' }, (log) => log.warn('plan.noted', 'careful', { code: 'BUSY' }))[0]).toMatch(
     /WARN: zpsend\/\d+ on smos-01: careful\n$/,
   );

@@ -7,14 +7,14 @@ import { showing, shownTo } from '../../../../services/host/shown.ts';
 import { planDatasets } from '../../../support/planning.ts';
 import { dataset, inventory, request } from '../../lib/plan/plan-history.ts';
 
-/** The replicas are below p/r, where the source may write; the others are somebody else's. */
+/** The replicas are below p/r, where the source may write; the others belong to other hosts. */
 const names = ['p/r', 'p/r/a', 'p/x', 'p/x/k', 'p/y', 'p/y/k', 'p/z'] as const;
 const bases: Readonly<Record<string, string>> = { 'p/r': '@1,1', 'p/r/a': '@1,2' };
 const salted = (salt: number) => ({ format: 'passphrase' as const, salt: String(10 + salt), iterations: 350_000 });
 
 interface Layout {
   readonly order: readonly number[];
-  /** Of each dataset: a key of its own, that of its parent, or that of the dataset it is a clone of. */
+  /** Of each dataset: its own key, that of its parent, or that of the dataset it is a clone of. */
   readonly ways: readonly ('own' | 'parent' | number)[];
   readonly salt: number;
 }
@@ -28,7 +28,7 @@ const layouts: fc.Arbitrary<Layout> = fc.record({
   salt: fc.nat(1),
 });
 
-/** The target's datasets, made in that order: what would need one that is not there yet has a key of its own. */
+/** The target's datasets, made in that order: a dataset whose parent or origin does not exist yet has its own key. */
 function targetOf({ order, ways, salt }: Layout): DatasetEntry[] {
   const made = new Map<string, DatasetEntry>();
   for (const at of order) {
@@ -49,7 +49,7 @@ function targetOf({ order, ways, salt }: Layout): DatasetEntry[] {
   return names.flatMap((name) => made.get(name) ?? []);
 }
 
-test('a plan by what a host is shown keeps all keys that one by the whole pool keeps', () => {
+test('a plan from the shown datasets keeps all keys that a plan from the whole pool keeps', () => {
   const rules = configSchema.parse({ receive: { allow: [{ from: 'src', into: 'p/r' }] }, send: { allow: [] } });
   const shown = shownTo('src', rules, []);
   const encrypted = { encryption: 'aes-256-gcm', keystatus: 'available' } as const;

@@ -21,7 +21,7 @@ const entryOf = (name: string, more: Partial<DatasetEntry> = {}): DatasetEntry =
   ...more,
 });
 
-/** Names of what is shown; `-` before those without their contents. */
+/** Names of the shown datasets; `-` before those without their contents. */
 const namesOf = (entries: readonly DatasetEntry[]) =>
   entries.map(({ name, withheld, snapshots, bookmarks, resumeToken }) => {
     expect([snapshots.length, bookmarks.length, resumeToken !== undefined]).toEqual(
@@ -32,20 +32,20 @@ const namesOf = (entries: readonly DatasetEntry[]) =>
 
 const pool = ['tank', 'tank/other', 'tank/r', 'tank/r/a', 'tank/r/a/x', 'tank/r/b', 'tank/r/ab', 'zones'];
 
-describe('of another host’s datasets is shown', () => {
+describe('a host is shown of another host’s datasets', () => {
   test.each([
     [
-      'where it may write, below its parents',
+      'the datasets that it may write, and their parents',
       [{ from: 'a', into: 'tank/r/a' }],
       ['-tank', '-tank/r', 'tank/r/a', 'tank/r/a/x'],
     ],
     [
-      'where every host may write',
+      'the datasets that every host may write',
       [{ from: '*', into: 'tank/r' }],
       ['-tank', 'tank/r', 'tank/r/a', 'tank/r/a/x', 'tank/r/b', 'tank/r/ab'],
     ],
-    ['nothing where only another may write', [{ from: 'b', into: 'tank/r/a' }], []],
-    ['the parents of a place that is not there yet', [{ from: 'a', into: 'tank/none' }], ['-tank']],
+    ['no dataset if only another host may write', [{ from: 'b', into: 'tank/r/a' }], []],
+    ['the parents of a dataset that does not exist yet', [{ from: 'a', into: 'tank/none' }], ['-tank']],
   ])('%s', (_, receive, expected) => {
     const shown = shownTo('a', configOf(receive, []), []);
     expect(
@@ -58,7 +58,7 @@ describe('of another host’s datasets is shown', () => {
     ).toEqual(expected);
   });
 
-  test('what send.allow sends to it, but for what a deeper rule takes away', () => {
+  test('the datasets that send.allow sends to it, without those that a deeper rule excludes', () => {
     const rules = configOf(
       [],
       [
@@ -77,7 +77,7 @@ describe('of another host’s datasets is shown', () => {
     ).toEqual(['-tank', 'tank/r', 'tank/r/a', 'tank/r/a/x', 'tank/r/ab']);
   });
 
-  test('without send.allow exactly what was sent to it', () => {
+  test('without send.allow only the datasets that were sent to it', () => {
     const shown = shownTo('a', configOf([]), ['tank/r/a']);
     expect(
       namesOf(
@@ -89,7 +89,7 @@ describe('of another host’s datasets is shown', () => {
     ).toEqual(['-tank', '-tank/r', 'tank/r/a']);
   });
 
-  test('what was renamed out of the way of its place', () => {
+  test('a dataset that was renamed because it was in the way', () => {
     const shown = shownTo('a', configOf([{ from: 'a', into: 'tank/r/a' }]), []);
     expect(
       namesOf(
@@ -101,7 +101,7 @@ describe('of another host’s datasets is shown', () => {
     ).toEqual(['tank/r/a_diverged_12']);
   });
 
-  test('what was renamed aside of a place, but not of what is only sent, nor a pool, nor what a rule of send.allow gives to another', () => {
+  test('a rotated dataset, but no dataset that is only sent, no pool, and none that a rule of send.allow gives to another host', () => {
     const names = ['tank/r/a_diverged_1', 'tank/s_diverged_1', 'tank_diverged_1', 'tank/r/b_diverged_1'];
     const receive = ['tank/r/a', 'tank', 'tank/r/b'].map((into) => ({ from: into === 'tank' ? 'none' : 'a', into }));
     const send = [
@@ -119,7 +119,7 @@ describe('of another host’s datasets is shown', () => {
     ).toEqual(['tank/r/a_diverged_1']);
   });
 
-  test('with raw: required only what is encrypted; what it asks for by name is never left out', () => {
+  test('with raw: required only encrypted datasets; a dataset that it names is never left out', () => {
     const shown = shownTo('a', configOf([], [{ dataset: 'tank/r', to: 'a', raw: 'required' }]), []);
     const encrypted = { encryption: 'aes-256-gcm', encryptionRoot: 'tank/r/e' };
     const entries = [entryOf('tank/r/e', encrypted), entryOf('tank/r/plain')];
@@ -127,7 +127,7 @@ describe('of another host’s datasets is shown', () => {
     expect(namesOf(showing(entries.slice(1), shown, 'tank/r/plain'))).toEqual(['-tank/r/plain']);
   });
 
-  test('what hangs on that, without its contents: a clone, and what takes its key from there', () => {
+  test('dependents of these datasets, without their contents: clones, and datasets that inherit their key', () => {
     const shown = shownTo('a', configOf([{ from: 'a', into: 'tank/r' }]), []);
     const origin = { name: 'tank/r/a@1', guid: '2' };
     const other = { name: 'tank/other@1', guid: '3' };
@@ -147,19 +147,19 @@ describe('of another host’s datasets is shown', () => {
 
 test.each([
   ['its place', 'tank/r', true],
-  ['below its place', 'tank/r/none', true],
-  ['above its place', 'tank', true],
+  ['a dataset below the one it may write', 'tank/r/none', true],
+  ['a dataset above the one it may write', 'tank', true],
   ['all', undefined, true],
-  ['beside its place', 'tank/rr', false],
+  ['a sibling of the one it may write', 'tank/rr', false],
   ['another pool', 'zones', false],
-  ['what is sent to it', 'vms/a', true],
-  ['what is not', 'vms/b', false],
+  ['a dataset that is sent to it', 'vms/a', true],
+  ['a dataset that is not sent to it', 'vms/b', false],
 ])('may a host ask for %s?', (_, dataset, may) => {
   const shown = shownTo('a', configOf([{ from: 'a', into: 'tank/r' }]), ['vms/a']);
   expect(mayAsk(shown, { dataset })).toBe(may);
 });
 
-test('only within a place nothing else has to be known', () => {
+test('a request inside the asker’s own datasets needs no other listing', () => {
   const rules = configOf([
     { from: 'a', into: 'tank/r' },
     { from: 'b', into: 'tank' },

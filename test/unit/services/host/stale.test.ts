@@ -26,7 +26,7 @@ const dataset = (name: string, snapshots: Record<string, number>, more: Partial<
   ...more,
 });
 
-/** Jobs as a sender hears of them on a NATS that is the right one. */
+/** Jobs that a sender receives on the right NATS. */
 const jobs = (living: Set<string> | undefined, known?: Set<string>) => ({
   living: async () => living,
   known: async () => known,
@@ -46,7 +46,7 @@ const flags = { raw: false, largeBlock: false, embed: false, compressed: false }
 const tokenOf = (toname: string): string =>
   encodeToken({ toname, toguid: '9', object: 1n, offset: 0n, bytes: 1n, flags });
 
-describe('what senders left', () => {
+describe('stale marks of senders', () => {
   const zfs = zfsOf(
     [dataset('a', { x: 2, y: 0 }), dataset('a/b', { x: 1, z: 1 })],
     [
@@ -57,24 +57,24 @@ describe('what senders left', () => {
     ],
   );
 
-  test('are the holds of jobs that run no more, and nobody else’s', async () => {
+  test('include the holds of ended jobs, and no other holds', async () => {
     const found = await findOfSenders(zfs, jobs(new Set(['living0001'])));
     expect(found).toEqual({ staleMarks: [job('a@x', '0', 'zpsend:deaddead01.3.0123abcd')], notes: [] });
   });
 
-  test('are no holds where it is unclear which jobs run, and that is said', async () => {
+  test('exclude holds if the running jobs are unknown, which is reported', async () => {
     const found = await findOfSenders(zfs, jobs(undefined));
     expect(found.staleMarks).toEqual([]);
     expect(found.notes).toMatchObject([{ about: 'unclear', found: mentions(2) }]);
   });
 
-  test('are no holds of jobs that a NATS without a service of this host knows nothing of, and that is said', async () => {
+  test('exclude holds of jobs if this host’s service is absent from NATS, which is reported', async () => {
     const found = await findOfSenders(zfs, jobs(new Set(), new Set(['living0001'])));
     expect(found.staleMarks).toEqual([expect.objectContaining({ job: 'living0001' })]);
     expect(found.notes).toMatchObject([{ about: 'unclear', found: mentions('zpsend:deaddead01.3.0123abcd', 'a@x') }]);
   });
 
-  test('are cursors that have a newer one, of the same target only', async () => {
+  test('include cursors that have a newer cursor of the same target', async () => {
     const mark = (guid: string, host: string) => ({
       name: cursorName('a', { host, dataset: 'a' }, guid)?.split('#')[1] ?? '',
       guid,
@@ -88,7 +88,7 @@ describe('what senders left', () => {
   });
 });
 
-describe('what receivers left', () => {
+describe('stale marks of receivers', () => {
   const datasets = [
     dataset('t/a', { 1: 1, 2: 1, 3: 2, 4: 0 }),
     dataset('t/b', { 1: 1 }),
@@ -113,7 +113,7 @@ describe('what receivers left', () => {
   const look = (uid: number, busy: string[] = []) =>
     findOfReceivers({ zfs, places: ['t', 't'], uid, beingReceived: async () => new Set(busy) });
 
-  test('are base holds in whose place a newer one stands, or that of what they were moved aside for; the newest stays also where something is newer', async () => {
+  test('include last-received holds that a newer hold replaces, also across a rotation; the newest hold stays, also below newer snapshots', async () => {
     const { staleMarks, notes } = await look(0);
     expect(staleMarks).toEqual([
       { kind: 'last-received-hold', snapshot: 't/a@1', guid: '0', tag: 'zpsend:base', newer: 't/a@3' },
@@ -122,7 +122,7 @@ describe('what receivers left', () => {
     expect(notes).toContainEqual(expect.objectContaining({ about: 'base', dataset: 't/a', found: mentions('@4') }));
   });
 
-  test('are no base holds that only the tag of another dataset’s hold tells of', async () => {
+  test('exclude last-received holds that only the tag of another dataset’s hold names', async () => {
     const forging = {
       ...zfs,
       holds: async (names: string[]) => [
@@ -142,7 +142,7 @@ describe('what receivers left', () => {
     expect(found.staleMarks).toContainEqual(expect.objectContaining({ snapshot: 't/a@1', newer: 't/a@3' }));
   });
 
-  test('interrupted receives are told with what they are of, and one that runs is none', async () => {
+  test('include interrupted receives with their snapshot, and no running receive', async () => {
     const partial = ({ about }: { about: string }) => about === 'partial';
     expect((await look(0)).notes.filter(partial)).toMatchObject([
       { dataset: 't/c', found: mentions('s/c@9') },
@@ -151,7 +151,7 @@ describe('what receivers left', () => {
     expect((await look(0, ['t/c'])).notes.filter(partial)).toMatchObject([{ dataset: 't/d' }]);
   });
 
-  test('an ordinary user is advised to switch off what a received program could use', async () => {
+  test('an ordinary user is advised to switch off the properties that a received program could use', async () => {
     const delegated = ({ about }: { about: string }) => about === 'delegated';
     expect((await look(0)).notes.filter(delegated)).toEqual([]);
     const notes = (await look(1000)).notes.filter(delegated);
@@ -159,7 +159,7 @@ describe('what receivers left', () => {
   });
 });
 
-describe('shares that replicas inherit', () => {
+describe('inherited shares of replicas', () => {
   const volume = { type: 'volume' as const };
   const datasets = ['t', 't/in', 't/in/a', 't/in/a/b', 't/in/c', 't/other'].map((name) => dataset(name, {}));
   const noted = (places: string[], values: Record<string, string>) =>
@@ -175,12 +175,12 @@ describe('shares that replicas inherit', () => {
     ).then((notes) => notes.map(({ dataset, remedy }) => [dataset, remedy.split(': ')[1]]));
   const all = { 't/in': 'on', 't/in/a': 'on', 't/in/a/b': 'on', 't/in/c': 'on' };
 
-  test('edge case 33: are told once, at the topmost dataset that has them', async () => {
+  test('edge case 33: are reported once, at the topmost dataset that has them', async () => {
     expect(await noted(['t/in', 't/in'], all)).toEqual([['t/in', 'zfs set sharenfs=off "t/in"']]);
     expect(await noted(['t'], { ...all, t: 'rw=@10.0.0.0/8' })).toEqual([['t', 'zfs set sharenfs=off "t"']]);
   });
 
-  test('are told of one replica, of either kind, and of a place that is not made yet', async () => {
+  test('are reported for one replica, filesystem or volume, and for a dataset that does not exist yet', async () => {
     expect(await noted(['t/in'], { 't/in/a/b': 'on', 't/in/c smb': 'on' })).toEqual([
       ['t/in/a/b', 'zfs set sharenfs=off "t/in/a/b"'],
       ['t/in/c', 'zfs set sharesmb=off "t/in/c"'],
@@ -188,18 +188,18 @@ describe('shares that replicas inherit', () => {
     expect(await noted(['t/new/deep'], { t: 'on' })).toEqual([['t', 'zfs set sharenfs=off "t"']]);
   });
 
-  test('are nobody’s affair elsewhere, where sources may not write', async () => {
+  test('are not reported where sources may not write', async () => {
     expect(await noted(['t/in'], { 't/other': 'on' })).toEqual([]);
     expect(await noted(['u'], all)).toEqual([]);
     expect(await noted([], all)).toEqual([]);
   });
 });
 
-describe('mending', () => {
+describe('a repair', () => {
   const [one, two] = [job('a@1', '1', 'zpsend:deaddead01.0.0123abcd'), job('a@2', '2', 'zpsend:deaddead01.0.0123abcd')];
   const look = async () => ({ staleMarks: [one, two], notes: [] });
 
-  test('does exactly what was asked for, and of that only what is still a stale mark', async () => {
+  test('changes only the requested marks, and of these only those that are still stale', async () => {
     const did: StaleMark[] = [];
     const other = job('a@1', '7', 'zpsend:deaddead01.0.0123abcd');
     const repaired = await repair('h', [one, other], look, async (staleMark) => void did.push(staleMark));
@@ -207,7 +207,7 @@ describe('mending', () => {
     expect(repaired).toMatchObject({ repaired: [one], notRepaired: [{ staleMark: other }] });
   });
 
-  test('tells what could not be repaired, and goes on', async () => {
+  test('continues after a failure, and reports the marks that it could not repair', async () => {
     const refuse = async (staleMark: StaleMark) => {
       if (staleMark === one) throw new ZpsendError('NOT_ALLOWED', 'permission denied');
     };
@@ -216,7 +216,7 @@ describe('mending', () => {
     });
   });
 
-  test('a sender touches no hold of a receiver, nor a receiver one of a sender', async () => {
+  test('of a sender touches no hold of a receiver, nor a receiver’s repair one of a sender', async () => {
     const did: string[] = [];
     const zfs = {
       async release(tag: string, [name]: string[]) {
@@ -244,7 +244,7 @@ describe('mending', () => {
     expect(did).toEqual(['zpsend:deaddead01.0.0123abcd a@1', '-a#zpsend_x', 'zpsend:base t@1']);
   });
 
-  test('what was held is bookmarked before it is let go, and stays held where it cannot be', async () => {
+  test('creates a bookmark before it releases a hold, and keeps the hold if the bookmark fails', async () => {
     const did: string[] = [];
     const zfs = {
       async release(tag: string, [name]: string[]) {
@@ -268,7 +268,7 @@ describe('mending', () => {
     expect(did).toHaveLength(2);
   });
 
-  test('a list that is too long for one message is cut, and the rest counted', () => {
+  test('cuts a list that is too long for one message, and counts the rest', () => {
     const many = Array.from({ length: 3000 }, (_, at) => job(`a@${at}`, `${at}`, 'zpsend:deaddead01.0.0123abcd'));
     const reply = staleReply('h', { staleMarks: many, notes: [] }, 65536);
     expect(reply.staleMarks.length + reply.more).toBe(3000);

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { codesOf, mentions } from '../../../support/mentions.ts';
 
 test.each(['pool/a', 'smos-01', 'pool/a@1', '--force', '"many"', '>=1', 7, 'zfs load-key pool/a', 'send.compression'])(
-  'a text mentions %s in whatever words, and as a whole only',
+  'a text mentions %s in any words, and only as a whole',
   (fact) => {
     for (const text of [`${fact}`, `on\n${fact}: no`, `(${fact})`, `say ${fact}.`, `of ${fact}, it`])
       expect(text).toEqual(mentions(fact));
@@ -19,7 +19,7 @@ test('all facts are wanted, in any order', () => {
   expect('b then c').not.toEqual(mentions('a', 'b'));
 });
 
-test('the codes of a command’s errors are those that begin a line', () => {
+test('the codes of a command’s errors start a line', () => {
   expect(codesOf('smos-00: 1 of 2\nzpsend: NO_SPACE: full\nzpsend: not a code\nzpsend: DIVERGED: no\n')).toEqual([
     'NO_SPACE',
     'DIVERGED',

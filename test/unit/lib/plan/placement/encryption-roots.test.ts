@@ -68,8 +68,8 @@ const messageOf = (one: Case, name: string): string => refusalOf(one, name)?.mes
 const no = 'KEY_MISMATCH';
 const single = (name: string): Pick<Case, 'what' | 'more'> => ({ what: name, more: {} });
 
-describe('edge case 26: a raw increment into what takes its key from another dataset on the target', () => {
-  it('goes as long as the root there has the key of the root at the source, with it or alone', () => {
+describe('edge case 26: a raw increment into a dataset that inherits its key on the target', () => {
+  it('is sent if the root there has the key of the source’s root, with it or alone', () => {
     expect(outcome({ from: source(old), onto: joined(old) })).toEqual({ 't/r': 1, 't/r/a': 1, 't/r/b': 1 });
     expect(outcome({ from: source(old, ['t/r/a']), onto: joined(old) })).toEqual({ 't/r': 0, 't/r/a': 1, 't/r/b': 0 });
     const [, a] = joined(old);
@@ -77,7 +77,7 @@ describe('edge case 26: a raw increment into what takes its key from another dat
     expect(outcome({ from: source(old), onto: alone, ...single('t/r/a') })).toEqual({ 't/r/a': 1 });
   });
 
-  it('is refused below a root that was made there, or that lacks a change-key of the source', () => {
+  it('is refused below a root that was created there, or that lacks a change-key of the source', () => {
     for (const [from, root] of [
       [old, local],
       [now, old],
@@ -96,7 +96,7 @@ describe('edge case 26: a raw increment into what takes its key from another dat
     }
   });
 
-  it('goes together with its root after a change-key, and after it', () => {
+  it('is sent together with its root after a change-key, and after it', () => {
     const { datasets } = planned({ from: source(now), onto: joined(old) });
     expect(datasets.map(({ steps, keyFrom }) => [steps.length, keyFrom])).toEqual([
       [1, undefined],
@@ -107,13 +107,13 @@ describe('edge case 26: a raw increment into what takes its key from another dat
     expect(needsOf(datasets)).toEqual([[], [{ chain: 0, key: true }], [{ chain: 0, key: true }]]);
   });
 
-  it('is refused with all that hangs on it where the root has nothing to send', () => {
+  it('is refused with all that inherit the key if the root has nothing to send', () => {
     const one = { from: source(now, ['t/r/a', 't/r/b']), onto: joined(old) };
     expect(outcome(one)).toEqual({ 't/r': 0, 't/r/a': no, 't/r/b': no });
     expect(messageOf(one, 't/r/a')).toEqual(mentions('t/r/a', 'src', 'zfs snapshot -r t/r@NAME'));
   });
 
-  it('keeps its root back where another that takes its key from there gets none, and so itself', () => {
+  it('keeps its root back if another dataset that inherits the key there receives none', () => {
     const one = { from: source(now, ['t/r', 't/r/a']), onto: joined(old) };
     expect(outcome(one)).toEqual({ 't/r': no, 't/r/a': no, 't/r/b': 0 });
     expect(messageOf(one, 't/r')).toEqual(mentions('p/r/b', 'zfs snapshot -r t/r@NAME'));
@@ -126,7 +126,7 @@ describe('edge case 26: a raw increment into what takes its key from another dat
     expect(outcome({ from: source(now), onto: stranger })).toEqual({ 't/r': no, 't/r/a': no, 't/r/b': no });
   });
 
-  it('keeps its root back where another one has diverged', () => {
+  it('keeps its root back if another one has diverged', () => {
     const [root, a] = joined(old);
     const onto = [root as DatasetEntry, a as DatasetEntry, keyed('p/r/b', '@1,3 @own,77', 'p/r', old)];
     const one = { from: source(now), onto };
@@ -135,7 +135,7 @@ describe('edge case 26: a raw increment into what takes its key from another dat
     expect(outcome({ from: source(old), onto })).toEqual({ 't/r': 1, 't/r/a': 1, 't/r/b': 'DIVERGED' });
   });
 
-  it('keeps its root back where another one was written to, until a policy clears that', () => {
+  it('keeps its root back if another one was written to, until a policy resolves that', () => {
     const [root, a, b] = joined(old);
     const onto = [root as DatasetEntry, a as DatasetEntry, { ...(b as DatasetEntry), written: 5 }];
     const one = { from: source(now), onto };
@@ -163,7 +163,7 @@ describe('edge case 26: a raw increment into what takes its key from another dat
     });
   });
 
-  it('mends what an interruption has left: the root has the new key, and not all that hang on it', () => {
+  it('fixes an interrupted run: the root has the new key, and not all that inherit it', () => {
     expect(outcome({ from: source(now, ['t/r/b']), onto: joined(now, now, old) })).toEqual({
       't/r': 0,
       't/r/a': 0,
@@ -176,7 +176,7 @@ describe('edge case 26: a raw increment into what takes its key from another dat
     expect(idle.notes.map(({ kind, dataset: of }) => [kind, of])).toEqual([['encryption-root', 't/r/b']]);
   });
 
-  it('is refused where the child has another root at the source than on the target', () => {
+  it('is refused if the child has another root at the source than on the target', () => {
     const own = [keyed('t/r', '@1,1', 't/r', old), keyed('t/r/a', '@1,2 @2,12', 't/r/a', now)];
     const onto = joined(old).slice(0, 2);
     expect(outcome({ from: own, onto })).toEqual({ 't/r': 0, 't/r/a': no });
@@ -194,14 +194,14 @@ describe('edge case 26: a raw increment into what takes its key from another dat
     }
   });
 
-  it('goes back to where it came from, from roots of the same key', () => {
+  it('returns to its origin from roots of the same key', () => {
     const replica = source(old).map((one) => ({ ...one, encryptionRoot: one.name }));
     expect(outcome({ from: replica, onto: joined(old) })).toEqual({ 't/r': 1, 't/r/a': 1, 't/r/b': 1 });
   });
 });
 
-describe('edge case 26: a hex or raw key, of which nothing tells whether it is the same', () => {
-  it('goes where all that share it go in one plan, and else is refused', () => {
+describe('edge case 26: a hex or raw key, which cannot be compared', () => {
+  it('is sent if all datasets that share it are in one plan, and else is refused', () => {
     expect(outcome({ from: source(hex), onto: joined(hex) })).toEqual({ 't/r': 1, 't/r/a': 1, 't/r/b': 1 });
     expect(outcome({ from: source(hex, ['t/r/a']), onto: joined(hex) })).toEqual({ 't/r': 0, 't/r/a': no, 't/r/b': 0 });
     expect(refusalOf({ from: source(hex, ['t/r/a']), onto: joined(hex) }, 't/r/a')?.details).toMatchObject({
@@ -214,7 +214,7 @@ describe('edge case 26: a hex or raw key, of which nothing tells whether it is t
     expect(outcome({ from: source(hex, []), onto: joined(hex) })).toEqual({ 't/r': 0, 't/r/a': 0, 't/r/b': 0 });
   });
 
-  it('goes on in the job that has brought the root', () => {
+  it('continues in the job that has sent the root', () => {
     const one = { from: source(hex, ['t/r/a']), onto: joined(hex), arrived: ['t/r'] };
     expect(outcome(one)).toEqual({ 't/r': 0, 't/r/a': 1, 't/r/b': 0 });
     // the wrapping of a passphrase decides, regardless of arrived steps
@@ -231,7 +231,7 @@ describe('edge case 26: clones, which share the key of their origin', () => {
   const from = [...source(now), clone('t/r/c', '@c,40 @d,41', 't/r', now, 't/r/a@1')];
   const there = [...joined(old), clone('p/r/c', '@c,40', 'p/r', old, 'p/r/a@1')];
 
-  it('bring it to their origin, and count as it does', () => {
+  it('change the key of their origin, and count like it', () => {
     expect(outcome({ from, onto: there, ...single('t/r/c') })).toEqual({ 't/r/c': no });
     expect(messageOf({ from, onto: there, ...single('t/r/c') }, 't/r/c')).toEqual(
       mentions('-o keylocation=prompt p/r/a'),
@@ -244,7 +244,7 @@ describe('edge case 26: clones, which share the key of their origin', () => {
     });
   });
 
-  it('that are new wait for no snapshot of a dataset that is refused', () => {
+  it('that are new wait for no snapshot of a refused dataset', () => {
     const late = [...source(now, ['t/r/a']), clone('t/r/c', '@c,40', 't/r', now, 't/r/a@2')].map((one) =>
       one.name === 't/r/c' ? { ...one, origin: { name: 't/r/a@2', guid: '12' } } : one,
     );
@@ -253,7 +253,7 @@ describe('edge case 26: clones, which share the key of their origin', () => {
     expect(outcome({ from: all, onto: joined(old) })).toMatchObject({ 't/r/a': no, 't/r/c': no, 't/r/d': no });
   });
 
-  test('the holder of a key is found through any number of them, and a circle ends', () => {
+  test('the holder of a key is found through any number of clones, and a loop ends', () => {
     const circle = new Map([
       ['x', dataset('x', '', { origin: { name: 'y@1' } })],
       ['y', dataset('y', '', { origin: { name: 'x@1' } })],
@@ -267,7 +267,7 @@ describe('edge case 26: joining', () => {
   const fresh = (onto: DatasetEntry[], from = source(old)) =>
     planned({ from, onto }).notes.filter(({ kind }) => kind === 'encryption-root');
 
-  it('is advised where the root comes along, or has the same key already', () => {
+  it('is advised if the root is sent too, or has the same key already', () => {
     for (const onto of [[], joined(old).slice(0, 1)]) {
       const notes = fresh(onto);
       expect(notes.map(({ dataset: of }) => of)).toEqual(['t/r/a', 't/r/b']);
@@ -275,7 +275,7 @@ describe('edge case 26: joining', () => {
     }
   });
 
-  it('is not advised below a root of another key, or of one that cannot be told', () => {
+  it('is not advised below a root of another key, or of an unknown one', () => {
     const locals = [keyed('p/r', '@1,1 @2,11', 'p/r', local)];
     expect(fresh(locals).map(({ message }) => /change-key/.test(message))).toEqual([false, false]);
     const unknown = [keyed('p/r', '@1,1 @2,11', 'p/r', hex)];
@@ -283,12 +283,12 @@ describe('edge case 26: joining', () => {
   });
 });
 
-it('edge case 26: what is locked out at the source already is not sent on', () => {
+it('edge case 26: a dataset that is already locked out at the source is not sent', () => {
   const from = [keyed('t/r', '@1,1', 't/r', now), keyed('t/r/a', '@1,2', 't/r', old)];
   expect(outcome({ from, onto: [] })).toEqual({ 't/r': 1, 't/r/a': no });
 });
 
-test('wrappings are the same only where a salt says so', () => {
+test('wrappings are equal only if a salt shows it', () => {
   expect(compareWrappings(old, { ...old })).toBe('same');
   expect(compareWrappings(old, now)).toBe('different');
   expect(compareWrappings(old, { ...old, iterations: 100_000 })).toBe('different');
@@ -303,7 +303,7 @@ test('wrappings are the same only where a salt says so', () => {
   }
 });
 
-describe('what of the target has to be seen', () => {
+describe('the part of the target to list', () => {
   const needed = (from: DatasetEntry[], onto: DatasetEntry[], name = 't/r') => {
     const one = { from, onto, ...single(name) };
     return unseenInheritors(planned(one).datasets, {
@@ -311,7 +311,7 @@ describe('what of the target has to be seen', () => {
       target: inventory('dst', ...onto),
     });
   };
-  it('is its pool where a root gets another key, the tree where that cannot be told, and else no more', () => {
+  it('is its pool if a root changes its key, the tree if that is unknown, and else no more', () => {
     const root = (wrapping: KeyWrapping) => joined(wrapping).slice(0, 1);
     expect(needed(source(old), root(old))).toBeUndefined();
     expect(needed(source(now), root(old))).toBe('pool');
@@ -327,7 +327,7 @@ test('a renaming takes the encryption root along', () => {
   expect(datasets.map(({ encryptionRoot }) => encryptionRoot)).toEqual(['p/x', 'p/x', 'p/x']);
 });
 
-test('what is stored for a target is counted on to bring its key, to a clone’s origin too', () => {
+test('stored streams are assumed to change the key of their target, and of a clone’s origin', () => {
   const order = { transfer: 'transfer1', job: 'jobjobjob1', source: 'src' };
   const { datasets } = planned({ from: source(now), onto: joined(old) });
   const starts = datasets.flatMap(({ steps }) => steps.map((step) => startOf(order, step)));
@@ -344,7 +344,7 @@ test('what is stored for a target is counted on to bring its key, to a clone’s
   ]);
 });
 
-test('a root outside a listing is looked up once, and noted at those that take their key from it', () => {
+test('a root outside a listing is looked up once, and noted at the datasets that inherit its key', () => {
   const [, a, b] = joined(old);
   const listed = [a as DatasetEntry, b as DatasetEntry, dataset('p/plain', '')];
   expect(rootsOutside(listed)).toEqual(['p/r']);
@@ -352,7 +352,7 @@ test('a root outside a listing is looked up once, and noted at those that take t
   expect(listed.map(({ rootWrapping }) => rootWrapping)).toEqual([now, now, undefined]);
 });
 
-describe('edge case 26: what is stored for a target that is remembered', () => {
+describe('edge case 26: streams stored for a known target', () => {
   const separate = joined(old).map((one) => ({ ...one, encryptionRoot: one.name }));
   /** By dataset: the number of steps, or why nothing is stored. */
   const stored = (from: DatasetEntry[], onto: DatasetEntry[], unsure: string[] = []) => {
@@ -369,7 +369,7 @@ describe('edge case 26: what is stored for a target that is remembered', () => {
     ]);
   };
 
-  it('brings no root another key, in a package either: who was joined to it since is not known', () => {
+  it('change no root’s key, in a package either: later joined datasets are unknown', () => {
     expect(stored(source(now, ['t/r']), separate)).toEqual([
       ['t/r', mentions('UNSUPPORTED', 't/r', 'p/r', 'dst', '--channel auto')],
       ['t/r/a', 0],
@@ -382,7 +382,7 @@ describe('edge case 26: what is stored for a target that is remembered', () => {
     ]);
   });
 
-  it('leaves out what waits for the key of a root that is left out', () => {
+  it('exclude datasets that wait for the key of an excluded root', () => {
     expect(stored(source(now), joined(old)).map(([, why]) => why)).toEqual([
       mentions('UNSUPPORTED', 't/r', 'p/r'),
       mentions('UNSUPPORTED', 't/r/a', 't/r'),
@@ -390,7 +390,7 @@ describe('edge case 26: what is stored for a target that is remembered', () => {
     ]);
   });
 
-  it('goes on where nothing tells of another key, and nowhere where it is not known which it has', () => {
+  it('are planned if no key has changed, and refused if the key is unknown', () => {
     const hexes = joined(hex).map((one) => ({ ...one, encryptionRoot: one.name }));
     expect(stored(source(hex), hexes).map(([, steps]) => steps)).toEqual([1, 1, 1]);
     expect(stored(source(old), separate, ['p/r/a']).map(([, why]) => why)).toEqual([

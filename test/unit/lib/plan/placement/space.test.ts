@@ -34,13 +34,13 @@ const step = (name: string, size: number, more: Partial<Step> = {}): Step => ({
 const found = (steps: Step[], there: Inventory) => shortagesOf(steps, there).map(({ details }) => details?.dataset);
 
 describe('room for a plan', () => {
-  it('is short where the steps together take more than is available, and the words say how much of what', () => {
+  it('is short if the steps together take more than is available, and the error has both numbers', () => {
     const [one] = shortagesOf([step('tank/a', 40), step('tank/a', 30)], target(entry('tank', 62)));
     expect(one).toMatchObject({ code: 'NO_SPACE', details: { needed: 70 * mib, available: 62 * mib } });
     expect(one?.message).toEqual(mentions('70 MiB', 'tank', 'dr-1', '62 MiB'));
   });
 
-  it('is enough where just that is available', () => {
+  it('is enough if exactly that much is available', () => {
     expect(found([step('tank/a', 62)], target(entry('tank', 62)))).toEqual([]);
   });
 
@@ -51,12 +51,12 @@ describe('room for a plan', () => {
     expect(found([step('tank/q/a', 8), step('tank/q/x', 8)], there)).toEqual(['tank/q']);
   });
 
-  it('is not known where the listing does not show it', () => {
+  it('is unknown if the listing does not show it', () => {
     expect(found([step('tank/a', 1000)], target(entry('tank', undefined)))).toEqual([]);
     expect(found([step('tank/a', 1000)], target())).toEqual([]);
   });
 
-  it('counts neither the rest of an interrupted receive, nor what a rollback makes room for', () => {
+  it('excludes the rest of an interrupted receive, and the space that a rollback frees', () => {
     const partial = target(entry('tank', 5), entry('tank/a', 5, { resumeToken: '1-abc' }));
     expect(found([step('tank/a', 1000)], partial)).toEqual([]);
     const before = {

@@ -52,8 +52,8 @@ const message = (one: Case): string => {
 };
 const onto = (more: Partial<DatasetEntry>, history = '@a,1') => [dataset('p/c', history, more)];
 
-describe('a chain that begins', () => {
-  it('takes what the target can, and remembers it', () => {
+describe('a new chain', () => {
+  it('uses the flags that the target can receive, and notes them', () => {
     expect(flags({})).toBe('large-block,compressed');
     const made = planned({});
     const record = `${source.guid}:large-block,compressed`;
@@ -62,12 +62,12 @@ describe('a chain that begins', () => {
   });
 
   test.each<[string, Exclude<Case['features'], undefined>, string]>([
-    ['nothing', 'unknown', '-'],
-    ['nothing of it enabled', [], '-'],
+    ['unknown', 'unknown', '-'],
+    ['all disabled', [], '-'],
     ['large blocks alone', ['large_blocks'], 'large-block'],
     ['lz4 without zstd', ['lz4_compress'], '-'],
     ['lz4 and zstd', ['lz4_compress', 'zstd_compress'], 'compressed'],
-  ])('where of the target is known %s', (_, features, expected) => {
+  ])('if the target’s features are %s', (_, features, expected) => {
     expect(flags({ features })).toBe(expected);
   });
 
@@ -78,11 +78,11 @@ describe('a chain that begins', () => {
     expect(flags({ from: [secret], features: ['large_blocks'] })).toBe('UNSUPPORTED');
   });
 
-  it('of a dataset that is not encrypted is as without --raw', () => {
+  it('of an unencrypted dataset is as without --raw', () => {
     expect(flags({ wish: { raw: true } })).toBe('large-block,compressed');
   });
 
-  it('takes what is asked for', () => {
+  it('uses the requested flags', () => {
     expect(flags({ wish: { largeBlock: false, embed: false, compressed: false } })).toBe('-');
     expect(flags({ features: 'unknown', wish: { compressed: true } })).toBe('compressed');
     expect(flags({ wish: { props: true, embed: true } })).toBe('large-block,embed,compressed,props');
@@ -93,49 +93,46 @@ describe('a chain that begins', () => {
     ['large_blocks', { largeBlock: true }, '--large-block'],
     ['embedded_data', { embed: true }, '--embed'],
     ['lz4_compress', { compressed: true }, '--compressed'],
-  ])(
-    'edge case 29: what the target has no feature for is refused where it was asked for: %s',
-    (feature, wish, flag) => {
-      const features = all.filter((one) => one !== feature);
-      expect(flags({ features, wish })).toBe('UNSUPPORTED');
-      expect(message({ features, wish })).toEqual(
-        mentions(flag, 't/c', 'src', 'dst', `zpool set feature@${feature}=enabled p`),
-      );
-      expect(flags({ features })).not.toBe('UNSUPPORTED');
-      expect(flags({ features: all, wish })).not.toBe('UNSUPPORTED');
-      // raw it is sent as it is, and where it is encrypted there is nothing to embed
-      const plain = { from: [secret], wish: { ...wish, raw: false } };
-      expect(flags({ ...plain, features })).toBe(
-        feature === 'embedded_data' ? 'large-block,embed,compressed' : 'UNSUPPORTED',
-      );
-    },
-  );
+  ])('edge case 29: a requested flag is refused if the target lacks its feature: %s', (feature, wish, flag) => {
+    const features = all.filter((one) => one !== feature);
+    expect(flags({ features, wish })).toBe('UNSUPPORTED');
+    expect(message({ features, wish })).toEqual(
+      mentions(flag, 't/c', 'src', 'dst', `zpool set feature@${feature}=enabled p`),
+    );
+    expect(flags({ features })).not.toBe('UNSUPPORTED');
+    expect(flags({ features: all, wish })).not.toBe('UNSUPPORTED');
+    // raw it is sent as it is, and where it is encrypted there is nothing to embed
+    const plain = { from: [secret], wish: { ...wish, raw: false } };
+    expect(flags({ ...plain, features })).toBe(
+      feature === 'embedded_data' ? 'large-block,embed,compressed' : 'UNSUPPORTED',
+    );
+  });
 
-  it('with properties is remembered without them', () => {
+  it('with properties is noted without them', () => {
     const made = planned({ features: [], wish: { props: true } });
     expect(made.ok && made.steps[0]?.record).toBe(`${source.guid}:`);
   });
 });
 
-describe('a chain that goes on', () => {
-  it('keeps its initial flags, even if the target can receive others now', () => {
+describe('a continued chain', () => {
+  it('keeps its initial flags, even if the target can receive others', () => {
     expect(flags({ onto: onto(mark('')) })).toBe('-');
     expect(flags({ onto: onto(mark('large-block')) })).toBe('large-block');
     expect(flags({ onto: onto(mark('large-block,embed,compressed')), features: [] })).toBe('large-block,compressed');
     expect(flags({ from: [secret], onto: onto({ ...locked, ...mark('raw', secret.guid) }) })).toBe('raw');
   });
 
-  it('remembers nothing anew', () => {
+  it('notes nothing again', () => {
     const made = planned({ onto: onto(mark('large-block')) });
     expect(made.ok && made.steps[0]).not.toHaveProperty('record');
   });
 
-  it('of which nothing is remembered goes on without large blocks, and compressed where that can be', () => {
+  it('without a note is sent without large blocks, and compressed if possible', () => {
     expect(flags({ onto: onto({}) })).toBe('compressed');
     expect(flags({ onto: onto({}), features: [] })).toBe('-');
   });
 
-  it('takes the mark of another dataset, one that is inherited, for none', () => {
+  it('ignores an inherited mark, which belongs to another dataset', () => {
     expect(flags({ onto: onto(mark('large-block', '77')) })).toBe('compressed');
   });
 
@@ -158,7 +155,7 @@ describe('a chain that goes on', () => {
     expect(notes({ onto: onto({}, '@a,1 @b,2'), wish }), 'nothing is sent').toEqual([]);
   });
 
-  it('may change what can be changed', () => {
+  it('may change the changeable flags', () => {
     const began = onto(mark('large-block,embed,compressed'));
     expect(flags({ onto: began, wish: { embed: false, compressed: false } })).toBe('large-block');
   });
@@ -173,30 +170,30 @@ describe('a chain that goes on', () => {
   });
 });
 
-describe('a replica that comes back to its origin (openzfs#18101)', () => {
+describe('a replica that returns to its origin (openzfs#18101)', () => {
   const origin = dataset('p/c', '@a,1');
   const back = (flagsThen: string, more: Partial<DatasetEntry> = {}) =>
     dataset('t/c', '@a,1 @b,2', { stream: `${origin.guid}:${flagsThen}`, ...more });
 
-  it('edge case 30: is sent with large blocks where it was received with them', () => {
+  it('edge case 30: is sent with large blocks if it was received with them', () => {
     expect(flags({ from: [back('large-block,compressed')], onto: [origin] })).toBe('large-block,compressed');
     expect(flags({ from: [back('large-block')], onto: [origin], wish: { largeBlock: false } })).toBe('UNSUPPORTED');
   });
 
-  it('edge case 30: is not sent with large blocks where its own were split, which would damage files (openzfs#6224)', () => {
+  it('edge case 30: is not sent with large blocks if its own were split, which would damage files (openzfs#6224)', () => {
     expect(flags({ from: [back('compressed')], onto: [origin] })).toBe('compressed');
     const asked = { from: [back('')], onto: [origin], wish: { largeBlock: true } };
     expect(flags(asked)).toBe('UNSUPPORTED');
     expect(message(asked)).toEqual(mentions('t/c', 'src', '--large-block', 'dst', 'openzfs#6224'));
   });
 
-  it('goes by the mark of the target where that has one of it, and by none that is of another dataset', () => {
+  it('follows the target’s own mark if there is one, and no mark of another dataset', () => {
     const both = { from: [back('large-block')], onto: onto(mark('')) };
     expect(flags(both)).toBe('-');
     expect(flags({ from: [back('large-block')], onto: [dataset('p/c', '@a,1', { guid: '77' })] })).toBe('compressed');
   });
 
-  it('is raw where it was received raw', () => {
+  it('is raw if it was received raw', () => {
     const coming = back('raw', { ...open });
     expect(flags({ from: [coming], onto: [dataset('p/c', '@a,1', open)] })).toBe('raw');
     expect(flags({ from: [coming], onto: [dataset('p/c', '@a,1', open)], wish: { raw: false } })).toBe('UNSUPPORTED');
@@ -208,7 +205,7 @@ describe('raw and plain do not mix (openzfs#12014)', () => {
   const raw = onto({ ...open, ...mark('raw', secret.guid) });
   const plainUnderKey = onto({ ...open, ...mark('compressed', secret.guid) });
 
-  it('what is unencrypted on the target goes on plain, and raw is refused', () => {
+  it('an unencrypted dataset on the target is sent plain, and raw is refused', () => {
     expect(flags({ from: [secret], onto: plain })).toBe('compressed');
     expect(flags({ from: [secret], onto: plain, wish: { raw: true } })).toBe('UNSUPPORTED');
     expect(message({ from: [secret], onto: plain, wish: { raw: true } })).toEqual(
@@ -216,18 +213,18 @@ describe('raw and plain do not mix (openzfs#12014)', () => {
     );
   });
 
-  it('edge case 8: what was received raw goes on raw, and plain is refused', () => {
+  it('edge case 8: a dataset that was received raw is sent raw, and plain is refused', () => {
     expect(flags({ from: [secret], onto: raw })).toBe('raw');
     expect(flags({ from: [secret], onto: raw, wish: { raw: false } })).toBe('UNSUPPORTED');
     expect(flags({ from: [secret], onto: onto(locked), wish: { raw: false } })).toBe('UNSUPPORTED');
   });
 
-  it('what was received plain into an encrypted place goes on plain', () => {
+  it('a dataset that was received plain below an encrypted one is sent plain', () => {
     expect(flags({ from: [secret], onto: plainUnderKey })).toBe('compressed');
     expect(flags({ from: [secret], onto: plainUnderKey, wish: { raw: true } })).toBe('UNSUPPORTED');
   });
 
-  it('what ZFS itself knows of the newest snapshot decides, before what is remembered', () => {
+  it('ZFS’s own record of the newest snapshot decides, before the note', () => {
     const [one, two] = [{ ivset: '71' }, { ivset: '72' }];
     const held = (ivset: { ivset: string }) => dataset('x', '@a,1').snapshots.map((entry) => ({ ...entry, ...ivset }));
     const from = [{ ...secret, snapshots: [...held(one), ...dataset('x', '@b,2').snapshots] }];
@@ -238,14 +235,14 @@ describe('raw and plain do not mix (openzfs#12014)', () => {
     expect(flags({ from, onto: began('raw', two), wish: { raw: true } })).toBe('UNSUPPORTED');
   });
 
-  it('where it cannot be told, it is raw, which zfs refuses without harm; and as asked', () => {
+  it('a stream of unknown kind is raw, which zfs refuses without harm; or as requested', () => {
     expect(flags({ from: [secret], onto: onto(open) })).toBe('raw');
     expect(flags({ from: [secret], onto: onto(open), wish: { raw: false } })).toBe('compressed');
   });
 });
 
 describe('keys', () => {
-  it('raw needs none, on neither side', () => {
+  it('raw needs none, on either side', () => {
     const shut = dataset('t/c', '@a,1 @b,2', locked);
     expect(flags({ from: [shut], onto: onto({ ...locked, ...mark('raw', shut.guid) }) })).toBe('raw');
   });
@@ -258,7 +255,7 @@ describe('keys', () => {
   });
 });
 
-describe('what contradicts itself is refused', () => {
+describe('a contradicting request is refused', () => {
   test.each<[StreamWish]>([[{ largeBlock: false }], [{ embed: false }], [{ compressed: false }]])(
     'raw with %o',
     (wish) => {
@@ -268,7 +265,7 @@ describe('what contradicts itself is refused', () => {
     },
   );
 
-  it('properties of an encrypted dataset that is not raw, as zfs has it', () => {
+  it('properties of an encrypted dataset that is not raw, as zfs requires', () => {
     expect(flags({ from: [secret], wish: { props: true, raw: false } })).toBe('BAD_REQUEST');
     expect(flags({ wish: { props: true, raw: false } })).toBe('large-block,compressed,props');
   });
@@ -279,7 +276,7 @@ describe('a clone', () => {
   const clone = dataset('t/c', '@b,2', { origin });
   const secretClone = dataset('t/c', '@b,2', { ...open, origin });
 
-  it('takes the flags of the chain of its origin', () => {
+  it('takes the flags of its origin’s chain', () => {
     const began = { stream: '55:large-block' };
     expect(flags({ from: [clone], onto: [dataset('p/o', '@a,1', began)] })).toBe('large-block');
     expect(flags({ from: [clone], onto: [dataset('p/o', '@a,1')] })).toBe('compressed');
@@ -288,26 +285,26 @@ describe('a clone', () => {
     );
   });
 
-  it('begins without properties, which would make zfs choose its origin, and goes on with them', () => {
+  it('starts without properties, which would make zfs choose its origin, and continues with them', () => {
     const two = dataset('t/c', '@b,2 @d,3', { origin });
     const made = planned({ from: [two], onto: [dataset('p/o', '@a,1')], wish: { props: true } });
     expect(made.ok && made.steps.map((step) => step.flags)).toEqual([['compressed'], ['compressed', 'props']]);
   });
 
-  it('does not take a mark that its origin inherits', () => {
+  it('ignores a mark that its origin inherits', () => {
     const began = { stream: '55:large-block' };
     const place = [dataset('p/x', '', began), dataset('p/x/o', '@a,1', began)];
     expect(flags({ from: [clone], onto: place })).toBe('compressed');
   });
 
-  it('is raw exactly where its origin is', () => {
+  it('is raw exactly if its origin is', () => {
     expect(flags({ from: [secretClone], onto: [dataset('p/o', '@a,1', locked)] })).toBe('raw');
     expect(flags({ from: [secretClone], onto: [dataset('p/o', '@a,1')] })).toBe('UNSUPPORTED');
     expect(flags({ from: [secretClone], onto: [dataset('p/o', '@a,1')], wish: { raw: true } })).toBe('UNSUPPORTED');
     expect(flags({ from: [secretClone], onto: [dataset('p/o', '@a,1')], wish: { raw: false } })).toBe('compressed');
   });
 
-  it('of what the plan itself brings goes with it', () => {
+  it('of an origin in the same plan has its flags', () => {
     const tree = [
       dataset('t/c', '@s,9', open),
       dataset('t/c/o', '@a,1', open),
@@ -331,7 +328,7 @@ describe('encryption roots of a raw package (openzfs#15687)', () => {
     dataset('t/c/own', '@a,3', { ...open, encryptionRoot: 't/c/own' }),
   ];
 
-  it('edge case 10: are noted for what inherits its key from another dataset of it, with the commands that mend it', () => {
+  it('edge case 10: are noted for datasets that inherit their key from another one of the package, with the commands to fix it', () => {
     const made = planned({ from: tree, package: true });
     const notes = made.ok ? (made.notes ?? []) : [];
     expect(notes.map(({ kind, dataset: of }) => [kind, of])).toEqual([['encryption-root', 't/c/kid']]);
@@ -353,13 +350,13 @@ describe('encryption roots of a raw package (openzfs#15687)', () => {
   });
 });
 
-describe('as zfs has them', () => {
+describe('zfs’s own names', () => {
   it('flags become its options, in one order', () => {
     expect(streamFlagArgv(['props', 'compressed', 'embed', 'large-block'])).toEqual(['-L', '-e', '-c', '-p']);
     expect(streamFlagArgv(['raw'])).toEqual(['-w']);
   });
 
-  it('features are those in the states asked for', () => {
+  it('features are those in the requested states', () => {
     const said =
       'p\tsize\t1\np\tfeature@large_blocks\tenabled\np\tfeature@zstd_compress\tdisabled\np\tfeature@async_destroy\tactive\n';
     const both = `${said}q\tfeature@encryption\tactive\n`;

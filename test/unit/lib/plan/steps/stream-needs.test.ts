@@ -12,7 +12,7 @@ import { mentions } from '../../../../support/mentions.ts';
 import { plan } from '../../../../support/planning.ts';
 import { PoolModel } from '../../../../support/pool-model.ts';
 
-/** The first bytes of a stream whose header says this, as `drr_versioninfo` of OpenZFS 2.3.2 has it. */
+/** The first bytes of a stream with this header, as `drr_versioninfo` of OpenZFS 2.3.2 has it. */
 function beginning(versionInfo: bigint, isLittle = true): Buffer {
   const bytes = Buffer.alloc(beginningBytes);
   if (isLittle) {
@@ -25,7 +25,7 @@ function beginning(versionInfo: bigint, isLittle = true): Buffer {
   return bytes;
 }
 
-describe('what a stream needs', () => {
+describe('the features that a stream needs', () => {
   it.each([
     ['no feature', 0x00000011n, []],
     ['dnodesize=auto', 0x02000011n, ['large_dnode']],
@@ -40,7 +40,7 @@ describe('what a stream needs', () => {
     }
   });
 
-  it('is unknown for other data', () => {
+  it('are unknown for other data', () => {
     expect(featuresNeeded(Buffer.alloc(beginningBytes))).toBeUndefined();
     expect(featuresNeeded(beginning(0x11n).subarray(0, 23))).toBeUndefined();
   });
@@ -60,7 +60,7 @@ describe('a plan to a pool that lacks a feature', () => {
     return made.ok ? (made.notes ?? []) : [];
   };
 
-  it('edge case 39: notes what something in the source’s pool uses, by name, with what enables it', () => {
+  it('edge case 39: notes the features that the source’s pool uses, by name, with the command to enable them', () => {
     const notes = notesOf({ zones: ['large_dnode', 'longname', 'large_blocks'] }, { tank: [...basic] });
     expect(notes).toMatchObject([{ kind: 'features', dataset: 'zones/a' }]);
     expect(notes[0]?.message).toEqual(
@@ -68,7 +68,7 @@ describe('a plan to a pool that lacks a feature', () => {
     );
   });
 
-  it('says nothing where no stream can need it, or where the features are not known', () => {
+  it('has no note if no stream can need a feature, or the features are unknown', () => {
     // without -c a stream is decompressed
     expect(notesOf({ zones: ['zstd_compress'] }, { tank: ['lz4_compress'] })).toEqual([]);
     const compressed = notesOf(
@@ -122,7 +122,7 @@ describe('streams whose beginning is read', () => {
   const plain = beginning(0x00000011n);
   const dnode = beginning(0x02000011n);
 
-  it('a dataset whose first stream needs what is lacking is refused, by the name of the feature', async () => {
+  it('a dataset whose first stream needs a missing feature is refused, with the feature’s name', async () => {
     const headers = { 'zones/a@1': dnode, 'zones/b@1': plain };
     const { refused, notes, isComplete, asked } = await checked(
       headers,
@@ -138,14 +138,14 @@ describe('streams whose beginning is read', () => {
     expect(asked.map((one) => 'flags' in one && one.flags)).toEqual([['compressed'], ['compressed']]);
   });
 
-  it('a dataset whose last stream does is noted, since those before arrive', async () => {
+  it('a dataset whose last stream needs one gets a note, since the earlier ones arrive', async () => {
     const { refused, notes } = await checked({ 'zones/a@1': plain, 'zones/a@3': dnode }, chain('a', '1', '2', '3'));
     expect(refused.size).toBe(0);
     expect(notes).toMatchObject([{ kind: 'features', dataset: 'zones/a' }]);
     expect(notes[0]?.message).toEqual(mentions('zones/a@3', 'large_dnode'));
   });
 
-  it('a stream that cannot be read leaves it unknown', async () => {
+  it('a stream that cannot be read leaves the need unknown', async () => {
     expect(await checked({}, chain('a', '1'))).toMatchObject({ refused: new Map(), notes: [], isComplete: false });
   });
 });

@@ -45,7 +45,7 @@ describe('a request that names its source', () => {
   });
 });
 
-describe('what a source may write', () => {
+describe('the datasets that a source may write', () => {
   const may = (dataset: string, source: string, allow: { from: string; into: string }[], origin?: string) =>
     code(() =>
       checkAllowed({ ...full, dataset, source, ...(origin !== undefined && { origin }) }, 'smos-00', { allow }),
@@ -65,30 +65,30 @@ describe('what a source may write', () => {
     ['other/tank/a', 'NOT_ALLOWED'],
   ])('below tank/a: %s is %s', (dataset, resultOfJob) => expect(may(dataset, 'smos-01', [rule])).toBe(resultOfJob));
 
-  test('is nothing for a host that no rule names', () => {
+  test('exclude all for a host that no rule names', () => {
     expect(may('tank/a', 'smos-02', [rule])).toBe('NOT_ALLOWED');
     expect(may('tank/a', 'smos-01', [])).toBe('NOT_ALLOWED');
     expect(may('tank/a', 'smos-0', [rule])).toBe('NOT_ALLOWED');
   });
 
-  test('is what "*" allows for every host', () => {
+  test('include the datasets of a rule for "*", for every host', () => {
     expect(may('tank/a/b', 'anyone', [{ from: '*', into: 'tank/a' }])).toBe('fine');
     expect(may('tank/b', 'anyone', [{ from: '*', into: 'tank/a' }])).toBe('NOT_ALLOWED');
   });
 
-  test('is the sum of its own rules', () => {
+  test('are the union of its rules', () => {
     const rules = [rule, { from: 'smos-02', into: 'tank/b' }, { from: 'smos-01', into: 'tank/c' }];
     expect(may('tank/c/x', 'smos-01', rules)).toBe('fine');
     expect(may('tank/b/x', 'smos-01', rules)).toBe('NOT_ALLOWED');
   });
 
-  test('cannot be cloned from what lies outside of it', () => {
+  test('cannot be cloned from an origin outside of them', () => {
     expect(may('tank/a/c', 'smos-01', [rule], 'tank/a/o@x')).toBe('fine');
     expect(may('tank/a/c', 'smos-01', [rule], 'tank/ab@x')).toBe('NOT_ALLOWED');
     expect(may('tank/a/c', 'smos-01', [rule], 'secret/o@x')).toBe('NOT_ALLOWED');
   });
 
-  test('is named in the refusal, with the source and the dataset', () => {
+  test('are named in the refusal, with the source and the dataset', () => {
     const refused = () => checkAllowed({ ...full, dataset: 'tank/b' }, 'smos-00', { allow: [rule] });
     expect(refused).toThrow(
       expect.objectContaining({
@@ -103,7 +103,7 @@ describe('what a source may write', () => {
 });
 
 describe('the inspection before a receive', () => {
-  test('is at the dataset, all above it where it is to be made, what would arrive, and the origin', () => {
+  test('covers the dataset, its missing parents, the snapshot to receive, and the origin', () => {
     expect(arrivalOf(full)).toBe('tank/a@now');
     expect(namesToInspect(full)).toEqual(['tank/a', 'tank/a@now', 'tank']);
     expect(namesToInspect({ ...clone, dataset: 'tank/a/b c' })).toEqual([
@@ -125,34 +125,34 @@ const [tank, there] = [filesystem('tank'), filesystem('tank/a')];
 const partial = filesystem('tank/a', { resumeToken: '1-abc' });
 const origin = snapshot('tank/o@x', '10');
 
-describe('what is on the target decides:', () => {
+describe('the target’s state decides about:', () => {
   const sameArrived = snapshot('tank/a@now', '11');
   const otherArrived = snapshot('tank/a@now', '99');
 
   test.each<[string, ReceiveStart, View[], Code | 'fine']>([
-    ['a full stream into a free place', full, [tank], 'fine'],
-    ['a full stream into what exists', full, [tank, there], 'EXISTS'],
+    ['a full stream to a free name', full, [tank], 'fine'],
+    ['a full stream into an existing dataset', full, [tank, there], 'EXISTS'],
     ['a full stream that was interrupted', full, [tank, partial], 'fine'],
-    ['a full stream into a pool that is not there', { ...full, dataset: 'pond' }, [], 'NO_SUCH_DATASET'],
-    ['a full stream below a pool that is not there', full, [], 'NO_SUCH_DATASET'],
+    ['a full stream into a missing pool', { ...full, dataset: 'pond' }, [], 'NO_SUCH_DATASET'],
+    ['a full stream below a missing pool', full, [], 'NO_SUCH_DATASET'],
     ['a full stream into a pool itself', { ...full, dataset: 'tank' }, [tank], 'EXISTS'],
     ['an incremental onto a dataset', incremental, [tank, there], 'fine'],
     ['an incremental that was interrupted', incremental, [tank, partial], 'fine'],
-    ['an incremental onto nothing', incremental, [tank], 'BASE_MISSING'],
-    ['what has arrived already', incremental, [tank, there, sameArrived], 'EXISTS'],
+    ['an incremental without a dataset', incremental, [tank], 'BASE_MISSING'],
+    ['a snapshot that has arrived already', incremental, [tank, there, sameArrived], 'EXISTS'],
     ['another snapshot of that name', incremental, [tank, there, otherArrived], 'DIVERGED'],
-    ['a clone into a free place', clone, [tank, origin], 'fine'],
+    ['a clone to a free name', clone, [tank, origin], 'fine'],
     ['a clone that was interrupted', clone, [tank, partial, origin], 'fine'],
-    ['a clone into what exists', clone, [tank, there, origin], 'EXISTS'],
+    ['a clone into an existing dataset', clone, [tank, there, origin], 'EXISTS'],
     ['a clone without its origin', clone, [tank], 'ORIGIN_MISSING'],
     ['a clone whose origin is another snapshot', clone, [tank, { ...origin, guid: '7' }], 'ORIGIN_MISSING'],
-    ['a full stream with an origin that is not there', { ...full, origin: 'tank/o@x' }, [tank], 'ORIGIN_MISSING'],
+    ['a full stream with a missing origin', { ...full, origin: 'tank/o@x' }, [tank], 'ORIGIN_MISSING'],
     ['a full stream with an origin', { ...full, origin: 'tank/o@x' }, [tank, origin], 'ORIGIN_MISSING'],
   ])('%s', (_what, start, seen, resultOfJob) => {
     expect(code(() => checkView(start, 'smos-00', seen, anywhere))).toBe(resultOfJob);
   });
 
-  test('the token of an interrupted receive is handed back', () => {
+  test('an interrupted receive returns its token', () => {
     expect(checkView(full, 'smos-00', [tank, partial], anywhere)).toEqual({ token: '1-abc', parents: [] });
     expect(checkView(incremental, 'smos-00', [tank, there], anywhere)).toEqual({ parents: [], type: 'filesystem' });
   });
@@ -163,14 +163,14 @@ describe('missing parents of a new dataset', () => {
   const parents = (seen: View[], into = 'tank', start: ReceiveStart = full) =>
     checkView({ ...start, ...deep }, 'smos-00', seen, { allow: [{ from: 'smos-01', into }] }).parents;
 
-  test('are made from the topmost on, for a full stream and for a clone', () => {
+  test('are created from the topmost one down, for a full stream and for a clone', () => {
     expect(parents([tank])).toEqual(['tank/back', 'tank/back/x y']);
     expect(parents([tank, filesystem('tank/back')])).toEqual(['tank/back/x y']);
     expect(parents([tank, filesystem('tank/back'), filesystem('tank/back/x y')])).toEqual([]);
     expect(parents([tank, origin], 'tank', clone)).toEqual(['tank/back', 'tank/back/x y']);
   });
 
-  test('are created only where the source may write; for those above the error has the command', () => {
+  test('are created only where the source may write; the error names the command for those above', () => {
     expect(parents([tank], 'tank/back')).toEqual(['tank/back', 'tank/back/x y']);
     expect(parents([tank, filesystem('tank/back')], 'tank/back/x y')).toEqual(['tank/back/x y']);
     expect(() => parents([tank], 'tank/back/x y')).toThrow(
@@ -185,7 +185,7 @@ describe('missing parents of a new dataset', () => {
     );
   });
 
-  test('are made only where they were planned', () => {
+  test('are created only if the plan created them', () => {
     const gone = { ...full, parents: ['tank/back'] };
     const there = [tank, filesystem('tank/back')];
     const start = (seen: View[]) => checkView({ ...gone, dataset: 'tank/back/x/y' }, 'smos-00', seen, anywhere);
@@ -198,7 +198,7 @@ describe('missing parents of a new dataset', () => {
     expect(start([...there, filesystem('tank/back/x')]).parents).toEqual([]);
   });
 
-  test('another source’s rules allow nothing', () => {
+  test('are not created by another source’s rules', () => {
     const allow = [
       { from: 'smos-02', into: 'tank' },
       { from: 'smos-01', into: 'tank/back' },
@@ -209,7 +209,7 @@ describe('missing parents of a new dataset', () => {
     expect(below('tank/else/x')).toBe('NO_SUCH_DATASET');
   });
 
-  test('are not made in a pool that is not there', () => {
+  test('are not created in a missing pool', () => {
     expect(() => parents([])).toThrow(
       expect.objectContaining({
         code: 'NO_SUCH_DATASET',
@@ -219,7 +219,7 @@ describe('missing parents of a new dataset', () => {
     );
   });
 
-  test('are not made below a volume, nor is anything received there', () => {
+  test('are not created below a volume, and no dataset is received there', () => {
     const volume = filesystem('tank/back', { type: 'volume' });
     expect(() => parents([tank, volume])).toThrow(
       expect.objectContaining({ code: 'UNSUPPORTED', details: { dataset: deep.dataset, above: 'tank/back' } }),
@@ -230,7 +230,7 @@ describe('missing parents of a new dataset', () => {
 
   const locked = filesystem('tank/back', { keystatus: 'unavailable' });
 
-  test('are not made below what is encrypted and has no key; the nearest there decides', () => {
+  test('are not created below an encrypted dataset without its key; the nearest existing dataset decides', () => {
     expect(() => parents([tank, locked])).toThrow(
       expect.objectContaining({
         code: 'KEY_REQUIRED',
@@ -242,7 +242,7 @@ describe('missing parents of a new dataset', () => {
     expect(parents([{ ...tank, keystatus: 'unavailable' }, filesystem('tank/back')])).toEqual(['tank/back/x y']);
   });
 
-  test('are not the only thing that needs a key: a new dataset does itself, and one that is there too', () => {
+  test('need the key of their parent, as a new dataset and an existing one do', () => {
     const below = (start: ReceiveStart, ...seen: View[]) =>
       checkView({ ...start, dataset: 'tank/back/x' }, 'smos-00', [tank, locked, ...seen], anywhere);
     expect(() => below(full)).toThrow(
@@ -251,7 +251,7 @@ describe('missing parents of a new dataset', () => {
         details: { dataset: 'tank/back/x', above: 'tank/back' },
       }),
     );
-    // what is raw brings its own, and only a parent that has to be made for it needs one
+    // a raw stream brings its own key; only a parent that is created for it needs one
     expect(code(() => below({ ...full, raw: true }))).toBe('fine');
     expect(
       code(() =>
@@ -272,18 +272,18 @@ describe('missing parents of a new dataset', () => {
   });
 });
 
-describe('partial state that a sender wants dropped', () => {
+describe('partial state that a sender wants to discard', () => {
   const dropping = { ...full, partial: 'discard', record: '7:' } as const;
   const left = (stream?: string) =>
     filesystem(full.dataset, { resumeToken: '1-abc', ...(stream !== undefined && { stream }) });
   const above = (stream?: string) =>
     filesystem(full.dataset.slice(0, full.dataset.lastIndexOf('/')), stream === undefined ? {} : { stream });
 
-  test('stays where another dataset’s seed has left it', () => {
+  test('is kept if another dataset’s seed left it', () => {
     expect(code(() => checkView(dropping, 'smos-00', [above(), left('4711:')], anywhere))).toBe('EXISTS');
   });
 
-  test('goes where it is of this dataset, bears no mark, or only an inherited one', () => {
+  test('is discarded if it belongs to this dataset, has no mark, or an inherited mark', () => {
     for (const seen of [
       [above(), left('7:raw')],
       [above(), left()],

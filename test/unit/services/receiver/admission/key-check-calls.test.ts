@@ -26,7 +26,7 @@ const looker = (...all: InspectedName[]): Pick<Zfs, 'inspect'> => ({
   inspect: async (names) => all.filter(({ name }) => names.includes(name)),
 });
 
-test('edge case 26: a transfer whose key was changed since its plan starts no zfs send, and tells the receiver', async () => {
+test('edge case 26: a transfer whose key was changed since its plan starts no zfs send, and fails at the receiver', async () => {
   const step: Step = {
     ...{ type: 'incremental', targetDataset: 'p/r/a', flags: ['raw'], wrapping: old },
     ...{ from: { name: 't/r/a@1', guid: '1', kind: 'snapshot' }, to: { name: 't/r/a@2', guid: '2' } },

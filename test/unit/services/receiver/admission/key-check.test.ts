@@ -30,7 +30,7 @@ const checked = (
   more: Partial<typeof start> & { encryptionRoot?: string; replaces?: KeyWrapping; origin?: string } = {},
 ) => refusal(checkKey(looker(...there), { ...start, wrapping, ...more }, 'dst', there));
 
-test('edge case 26: a stream that would lock its dataset out is refused by the receiver, however long ago it was planned', async () => {
+test('edge case 26: a receiver refuses a stream that would lock its dataset out, however old the plan is', async () => {
   const there = [seen('p/r', 'p/r', old), seen('p/r/a', 'p/r', old)];
   expect(await checked(old, there)).toBeUndefined();
   expect(await checked(now, there)).toBe('KEY_MISMATCH');
@@ -39,7 +39,7 @@ test('edge case 26: a stream that would lock its dataset out is refused by the r
   expect(await checked(now, [])).toBeUndefined();
 });
 
-test('an increment with an unknown key is admitted where it was planned for that root', async () => {
+test('an increment with an unknown key is admitted if its plan was for the same root', async () => {
   const there = [seen('p/r', 'p/r', hex), seen('p/r/a', 'p/r', hex)];
   expect(await checked(hex, there)).toBe('KEY_MISMATCH');
   expect(await checked(hex, there, { encryptionRoot: 'p/r' })).toBeUndefined();
@@ -48,14 +48,14 @@ test('an increment with an unknown key is admitted where it was planned for that
   expect(await checked(now, there, { encryptionRoot: 'p/r' })).toBe('KEY_MISMATCH');
 });
 
-test('a clone that shares the key of the root itself brings it its key', async () => {
+test('a clone that shares the key of the root passes its new key on to it', async () => {
   const there = [seen('p/r', 'p/r', old), seen('p/r/a', 'p/r', old, 'p/b@1'), seen('p/b', 'p/r', old, 'p/r@1')];
   expect(await checked(now, there)).toBeUndefined();
   const other = [seen('p/r', 'p/r', old), seen('p/r/a', 'p/r', old, 'p/b@1'), seen('p/b', 'p/r', old)];
   expect(await checked(now, other)).toBe('KEY_MISMATCH');
 });
 
-test('edge case 26: what was stored does not undo a change-key that the target had since', async () => {
+test('edge case 26: a stored stream does not undo a later change-key on the target', async () => {
   const own = (wrapping: KeyWrapping) => [seen('p/r/a', 'p/r/a', wrapping)];
   expect(await checked(old, own(old), { replaces: old })).toBeUndefined();
   expect(await checked(old, own(now), { replaces: old })).toBe('KEY_MISMATCH');
@@ -67,7 +67,7 @@ test('edge case 26: what was stored does not undo a change-key that the target h
   expect(await checked(old, own(now), clone)).toBe('KEY_MISMATCH');
 });
 
-test('edge case 26: a key that was changed between a plan and its send is found before anything is sent', async () => {
+test('edge case 26: a change-key between a plan and its send is found before anything is sent', async () => {
   const to = { name: 't/r/a@2', guid: '2' };
   const after = (wrapping: KeyWrapping, planned: KeyWrapping | undefined) =>
     refusal(checkKeyUnchanged(looker(seen('t/r/a', 't/r', wrapping)), { to, ...(planned && { wrapping: planned }) }));
@@ -81,7 +81,7 @@ test('edge case 26: a key that was changed between a plan and its send is found 
   expect(await refusal(checkKeyUnchanged(looker(), { to, wrapping: old }))).toBeUndefined();
 });
 
-test('columns of keys are read as zfs prints them, and what they lack is left out', () => {
+test('the columns of keys are parsed from zfs’s output, and missing values are left out', () => {
   const read = (fields: Record<string, string>) => keyOf((column) => fields[column]);
   const root = { keystatus: 'available', encryptionroot: 'p/r', keyformat: 'passphrase' };
   const known = { keystatus: 'available', encryptionRoot: 'p/r' };

@@ -41,17 +41,17 @@ function refusal(asked: ReceiveStart, config: Parameters<typeof checkProperties>
   }
 }
 
-describe('what a request may decide', () => {
+describe('the properties that a request may decide', () => {
   test.each<[string, PropertyWishes, string[]]>([
     ['nothing', {}, []],
-    ['leave out what nobody sets', { exclude: ['compression', 'a:b'] }, []],
-    ['set what is set to that anyway', { set: { readonly: 'on' } }, []],
+    ['exclude a property that the receiver does not set', { exclude: ['compression', 'a:b'] }, []],
+    ['set a property to the receiver’s own value', { set: { readonly: 'on' } }, []],
     ['set something', { set: { compression: 'lz4' } }, ['compression']],
-    ['set something else than the receiver', { set: { readonly: 'off' } }, ['readonly']],
-    ['leave what the receiver sets', { exclude: ['readonly'] }, ['readonly']],
+    ['set a property to another value than the receiver', { set: { readonly: 'off' } }, ['readonly']],
+    ['exclude a property that the receiver sets', { exclude: ['readonly'] }, ['readonly']],
     ['let the stream decide a mountpoint', { include: ['mountpoint'] }, ['mountpoint']],
     ['several things', { set: { exec: 'on', 'a:b': 'c' }, include: ['canmount'] }, ['exec', 'a:b', 'canmount']],
-  ])('by itself: %s', (_what, wishes, names) => {
+  ])('without a permission: %s', (_what, wishes, names) => {
     const error = refusal(asking(wishes), allowing());
     expect(error?.details?.properties ?? []).toEqual(names);
     if (names.length > 0) {
@@ -61,14 +61,14 @@ describe('what a request may decide', () => {
     expect(refusal(asking(wishes), allowing(...names))).toBeUndefined();
   });
 
-  test('patterns allow families of names, and no more than they say', () => {
+  test('patterns allow groups of names, and no others', () => {
     expect(refusal(asking({ set: { 'com.acme:a': '1', 'com.acme:b': '2' } }), allowing('com.acme:*'))).toBeUndefined();
     expect(refusal(asking({ set: { 'com.acme': '1' } }), allowing('com.acme:*'))).toBeDefined();
     expect(refusal(asking({ set: { canmount: 'on' } }), allowing('mount*'))).toBeDefined();
     expect(refusal(asking({ set: { canmount: 'on' } }), allowing('*'))).toBeUndefined();
   });
 
-  test('a leave counts for its own source and place', () => {
+  test('a permission counts for its own source and dataset', () => {
     const leave = { properties: ['exec'] };
     const exec = asking({ set: { exec: 'on' } });
     const under = (from: string, into: string) =>
@@ -79,15 +79,15 @@ describe('what a request may decide', () => {
     expect(under('smos-01', 'zones/backup/ab')).toMatchObject({ code: 'NOT_ALLOWED' });
   });
 
-  test('setting and leaving out the same is a bad request', () => {
+  test('a property that is both set and excluded is a bad request', () => {
     const wishes = { set: { exec: 'on' }, exclude: ['exec'] };
     expect(refusal(asking(wishes), allowing('*'))).toMatchObject({ code: 'BAD_REQUEST' });
   });
 
   test.each([
-    ['the origin is no property: it decides what is cloned', 'origin'],
-    ['what zpsend notes is the receiver’s alone', 'zpsend:stream'],
-    ['the same in capitals', 'ZPSEND:rollback'],
+    ['the origin is not allowed: it decides the clone', 'origin'],
+    ['zpsend’s own properties are not allowed', 'zpsend:stream'],
+    ['zpsend’s own properties in capitals are not allowed', 'ZPSEND:rollback'],
   ])('%s', (_, name) => {
     for (const wishes of [{ set: { [name]: 'zones/secret@x' } }, { exclude: [name] }, { include: [name] }]) {
       expect(receiveStartSchema.safeParse({ ...start(), properties: wishes }).success).toBe(false);
@@ -99,11 +99,11 @@ describe('the options of zfs receive', () => {
   const left = [...ofThisHost, ...ownProperties];
   const told = (asked: ReceiveStart, type?: 'filesystem' | 'volume') => receiveProperties(asked, type, configured);
 
-  test('without wishes: what is configured, and what is this host’s own to decide is left out', () => {
+  test('without a request they come from the configuration, and exclude the properties that this host decides', () => {
     expect(told(start())).toEqual({ set: { readonly: 'on' }, exclude: [...left, 'quota'] });
   });
 
-  test('what is asked for comes first', () => {
+  test('the request’s values come first', () => {
     const wishes = { set: { readonly: 'off', compression: 'lz4' }, exclude: ['atime'], include: ['canmount', 'quota'] };
     expect(told(asking(wishes))).toEqual({
       set: { readonly: 'off', compression: 'lz4' },
@@ -111,7 +111,7 @@ describe('the options of zfs receive', () => {
     });
   });
 
-  test('what zpsend notes is never the stream’s to decide', () => {
+  test('a stream never decides zpsend’s own properties', () => {
     const { set, exclude } = told(start({ record: '7:raw' }));
     expect(set).toMatchObject({ 'zpsend:stream': '7:raw' });
     expect(exclude.filter((name) => name.startsWith('zpsend:'))).toEqual(['zpsend:rollback', 'zpsend:placeholder']);
@@ -124,11 +124,11 @@ describe('the options of zfs receive', () => {
     expect(exclude.filter((name) => name in set)).toEqual([]);
   });
 
-  test('what is asked to be left out is not set', () => {
+  test('a property that the request excludes is not set', () => {
     expect(told(asking({ exclude: ['readonly'] }))).toEqual({ set: {}, exclude: [...left, 'quota', 'readonly'] });
   });
 
-  test('of a volume, what does not fit it is not set, and is left out all the same', () => {
+  test('of a volume exclude, and do not set, properties that do not fit a volume', () => {
     const properties = { set: { readonly: 'on', mountpoint: 'none', atime: 'off', volmode: 'none' }, exclude: [] };
     expect(receiveProperties(start({ volume: true }), undefined, properties)).toEqual({
       set: { readonly: 'on', volmode: 'none' },
@@ -164,7 +164,7 @@ test('the initial flags of a chain are stored at every dataset that it creates',
   }
 });
 
-test('the encryption of the source is left out of a plain stream with properties that makes a dataset, and only there', () => {
+test('a plain stream with properties that creates a dataset excludes the source’s encryption; other streams do not', () => {
   const excluded = (more: Partial<ReceiveStart>) => receiveProperties(start(more), undefined, configured).exclude;
   expect(excluded({ props: true })).toContain('encryption');
   for (const more of [{}, { raw: true, props: true }, { props: true, from: { guid: '1' } }])

@@ -47,7 +47,7 @@ function receiver(held: Set<string>, refuses?: Code) {
 }
 
 describe('a received snapshot', () => {
-  test('is held before what was held in its place goes, and of several only the last', async () => {
+  test('is held before the holds that it replaces are released; of several snapshots only the last is held', async () => {
     const { holds, receive, did, held } = receiver(new Set(['t@1', 't@2']));
     receive('3');
     receive('4', '3');
@@ -56,7 +56,7 @@ describe('a received snapshot', () => {
     expect([...held]).toEqual(['t@4']);
   });
 
-  test('of which the older dataset was renamed releases the holds of that', async () => {
+  test('whose older dataset was renamed releases the holds of that dataset', async () => {
     const { holds, did } = receiver(new Set(['t@2']));
     const before = { kind: 'rename' as const, from: 't', to: 't_diverged_2', guid: '1' };
     holds.received({ dataset: 't', to: { name: 's@3', guid: '3' }, before });
@@ -64,7 +64,7 @@ describe('a received snapshot', () => {
     expect(did).toEqual(['hold t@3', 'list', 'release t_diverged_2@2,t_diverged_2@3', 'list', 'release t@2']);
   });
 
-  test('that is a clone of the renamed one does so too, and so does one that is moved with it', async () => {
+  test('that is a clone of the renamed dataset releases its holds too, and so does one that moved with it', async () => {
     const { holds, receive, did } = receiver(new Set(['t@2']));
     receive('2');
     holds.received({ dataset: 't', to: { name: 's@3', guid: '3' }, from: { guid: '2' }, origin: 't_diverged_2@2' });
@@ -73,14 +73,14 @@ describe('a received snapshot', () => {
     expect(did.slice(0, 3)).toEqual(['hold t@4', 'list', 'release t_diverged_2@2,t_diverged_2@4']);
   });
 
-  test('that cannot be held releases the holds of a renamed dataset all the same', async () => {
+  test('that cannot be held releases the holds of a renamed dataset nevertheless', async () => {
     const { holds, did } = receiver(new Set(['t@2']), 'NO_SPACE');
     holds.received({ dataset: 't', to: { name: 's@3', guid: '3' }, from: { guid: '2' }, origin: 't_diverged_2@2' });
     await holds.flush();
     expect(did).toEqual(['list', 'release t_diverged_2@2']);
   });
 
-  test('that follows on what this receiver holds needs no listing', async () => {
+  test('that follows a snapshot held by this receiver needs no listing', async () => {
     const { holds, receive, did } = receiver(new Set());
     receive('1');
     await holds.flush();
@@ -90,7 +90,7 @@ describe('a received snapshot', () => {
     expect(did).toEqual(['hold t@1', 'list', 'hold t@3', 'release t@1']);
   });
 
-  test('that has the name of the one before it, which was renamed there, stays held', async () => {
+  test('that has the name of the previous snapshot, which was renamed, stays held', async () => {
     const { holds, receive, held } = receiver(new Set());
     receive('2');
     await holds.flush();
@@ -120,7 +120,7 @@ describe('a received snapshot', () => {
     expect([...held]).toEqual(['t@5']);
   });
 
-  test('whose hold is moved late gives way to a newer one', async () => {
+  test('whose hold is late gives way to a newer one', async () => {
     const { holds, receive, held } = receiver(new Set(['t@7']));
     receive('6', '5');
     await holds.flush();
@@ -173,7 +173,7 @@ test('the hold moves two seconds after the last receive, and after half a minute
   expect(held).toEqual(['t@1', 't@2', 't@3-19']);
 });
 
-test('of last-received holds all but the newest are old', () => {
+test('all last-received holds but the newest are stale', () => {
   const snapshot = (name: string) => ({
     ...{ name, guid: name, createtxg: name, used: 0, referenced: 0, written: 0, userrefs: 1 },
   });

@@ -25,14 +25,14 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(proc, { recursive: true }));
 
-describe('who uses a mount', () => {
-  test('is a process with its working directory or an open file in it', async () => {
+describe('the users of a mount', () => {
+  test('are the processes with their working directory or an open file in it', async () => {
     expect((await usersOf('/tank/a', proc)).sort()).toEqual(['bash (11)', 'vim (12)']);
     expect(await usersOf('/tank/a/deep', proc)).toEqual(['vim (12)']);
     expect(await usersOf('/tank/none', proc)).toEqual([]);
   });
 
-  test('is not known where there is no /proc', async () => {
+  test('are unknown if there is no /proc', async () => {
     expect(await usersOf('/tank/a', join(proc, 'none'))).toEqual([]);
   });
 });
@@ -42,7 +42,7 @@ describe('a target that cannot be unmounted', () => {
     toError({ doing: 'renaming tank/a to tank/b', host: 'smos-00', stderr, exitCode: 1 });
   const mounted = busy("cannot unmount '/tank/a': pool or dataset is busy\n");
 
-  test('edge case 34: is BUSY with its mount point, who uses it, and what to do', async () => {
+  test('edge case 34: is BUSY with its mount point, its users, and the next step', async () => {
     const error = await namingUsers(mounted, async (path) => [`bash (7) in ${path}`]);
     expect(error.toBody()).toMatchObject({
       code: 'BUSY',
@@ -52,11 +52,11 @@ describe('a target that cannot be unmounted', () => {
     });
   });
 
-  test('has a command that finds them where they cannot be seen', async () => {
+  test('has a command that finds its users if they cannot be read', async () => {
     expect((await namingUsers(mounted, async () => [])).message).toEqual(mentions('fuser -vm "/tank/a"'));
   });
 
-  test('other failures stay as they are', async () => {
+  test('does not change other failures', async () => {
     const asked: string[] = [];
     const users = async (path: string) => [path, ...asked.splice(0)];
     for (const error of [

@@ -19,7 +19,7 @@ const back: Rollback = {
   written: 5,
   after: 'before1:done',
 };
-const aside: Clearing = { kind: 'rename', from: 'tank/a', to: 'tank/a_diverged_5', guid };
+const rotation: Clearing = { kind: 'rename', from: 'tank/a', to: 'tank/a_diverged_5', guid };
 
 interface Target {
   datasets: DatasetEntry[];
@@ -33,11 +33,11 @@ interface Target {
 interface Way {
   /** Commands after which the work is to stop. */
   most?: number;
-  /** What happens to the target right after a command. */
+  /** The change of the target right after a command. */
   then?: (command: string, target: Target) => void;
 }
 
-/** Clears, and tells what was done. */
+/** Clears, and returns the commands. */
 async function cleared(
   before: Clearing,
   datasets: DatasetEntry[],
@@ -107,9 +107,9 @@ const all = [
   `${mark}:done`,
 ];
 
-describe('I1: once the lock is lost nothing more is done', () => {
-  test.each([0, 1, 2, 3, 4, 5, 6])('to what is rolled back, after %i commands', async (most) => {
-    // what was released and not destroyed is held again
+describe('I1: after the lock is lost nothing more is done', () => {
+  test.each([0, 1, 2, 3, 4, 5, 6])('to a dataset that is rolled back, after %i commands', async (most) => {
+    // a snapshot that was released and not destroyed is held again
     const again = most === 4 ? ['hold zpsend:base tank/a@y'] : [];
     expect(await cleared(back, [there()], { most })).toEqual({
       did: [...all.slice(0, most), ...again],
@@ -117,24 +117,24 @@ describe('I1: once the lock is lost nothing more is done', () => {
     });
   });
 
-  test('and where it is not lost, everything is done', async () => {
+  test('but everything is done if the lock is kept', async () => {
     expect(await cleared(back, [there()])).toEqual({ did: all, failure: undefined });
   });
 
-  test.each([0, 1, 2])('to what is renamed, after %i commands', async (most) => {
+  test.each([0, 1, 2])('to a dataset that is renamed, after %i commands', async (most) => {
     const did = ['abort tank/a', 'rename tank/a tank/a_diverged_5'];
-    expect((await cleared(aside, [dataset('tank/a', '@x,10')], { most })).did).toEqual(did.slice(0, most));
+    expect((await cleared(rotation, [dataset('tank/a', '@x,10')], { most })).did).toEqual(did.slice(0, most));
   });
 });
 
-test('I5: a dataset with children is not renamed, since they would be renamed too', async () => {
-  const { did, failure } = await cleared(aside, [dataset('tank/a', '@x,10'), dataset('tank/a/kid', '')]);
+test('I5: a dataset with children is not renamed, since a renaming moves them too', async () => {
+  const { did, failure } = await cleared(rotation, [dataset('tank/a', '@x,10'), dataset('tank/a/kid', '')]);
   expect(did).toEqual([]);
   expect(failure).toMatchObject({ code: 'DIVERGED', details: { below: ['tank/a/kid'] } });
 });
 
 describe('I5: a rollback loses nothing that was not counted', () => {
-  test('nothing is done to what was written to since it was planned, not even to the partial state', async () => {
+  test('a dataset that was written to since the plan is not changed, nor its partial state', async () => {
     const { did, failure } = await cleared(back, [there({ written: 6 })]);
     expect(did).toEqual([]);
     expect(failure).toMatchObject({ code: 'DIVERGED', details: { written: 6, planned: 5 } });
@@ -162,7 +162,7 @@ describe('I5: a rollback loses nothing that was not counted', () => {
       },
       { tag: 'keep' },
     ],
-  ])('what ZFS shows only once the mark is set: %s', async (_, change, details) => {
+  ])('a change that ZFS shows only after the mark is set: %s', async (_, change, details) => {
     const then = (command: string, target: Target) => {
       if (command === mark) change(target);
     };
@@ -171,7 +171,7 @@ describe('I5: a rollback loses nothing that was not counted', () => {
     expect(failure).toMatchObject({ code: 'DIVERGED', details });
   });
 
-  test.each(all.slice(1, 6))('what was written after that is kept: right after %s', async (last) => {
+  test.each(all.slice(1, 6))('data that is written later is kept: right after %s', async (last) => {
     const then = (command: string, target: Target) => {
       if (command === last) target.since += 1;
     };
@@ -180,7 +180,7 @@ describe('I5: a rollback loses nothing that was not counted', () => {
     expect(failure).toMatchObject({ code: 'DIVERGED', details: { written: 121, planned: 120 } });
   });
 
-  test('nor what is written between the second listing and the count, since the count comes first', async () => {
+  test('data that is written between the second listing and the count is kept, since the count comes first', async () => {
     let looks = 0;
     const then = (command: string, target: Target) => {
       if (command === 'look' && ++looks === 2) target.since += 1000;
@@ -190,7 +190,7 @@ describe('I5: a rollback loses nothing that was not counted', () => {
     expect(failure).toMatchObject({ code: 'DIVERGED', details: { written: 1120, planned: 120 } });
   });
 
-  test('a name that is another snapshot’s by the time it would be destroyed stays, and is held again', async () => {
+  test('a snapshot that replaced a listed one under its name is kept, and held again', async () => {
     const then = (command: string, target: Target) => {
       if (command.startsWith('release')) {
         target.datasets = [{ ...there({ rolledBack: 'abc123t1' }), ...snapshotsOf('@x,10 @y,99') }];
@@ -201,7 +201,7 @@ describe('I5: a rollback loses nothing that was not counted', () => {
     expect(failure).toMatchObject({ code: 'DIVERGED', details: { new: ['@y'] } });
   });
 
-  test('what ZFS does not destroy is held again', async () => {
+  test('a snapshot that ZFS does not destroy is held again', async () => {
     const then = (command: string, target: Target) => {
       if (command === mark) target.refuses = true;
     };
@@ -210,33 +210,33 @@ describe('I5: a rollback loses nothing that was not counted', () => {
     expect(failure).toMatchObject({ code: 'DIVERGED' });
   });
 
-  test('another dataset of that name is left alone', async () => {
+  test('another dataset of that name is not changed', async () => {
     const { did, failure } = await cleared(back, [there({ guid: '4711' })]);
     expect(did).toEqual([]);
     expect(failure).toMatchObject({ code: 'DIVERGED', details: { guid: '4711' } });
   });
 
-  describe('of a rollback that has begun and whose end is not known', () => {
-    const begun = (destroys: Rollback['destroys']) => ({ ...back, destroys, cursors: [], after: 'before1' });
+  describe('of a rollback that has started and whose end is not known', () => {
+    const unfinished = (destroys: Rollback['destroys']) => ({ ...back, destroys, cursors: [], after: 'before1' });
 
-    test('the mark is set, and nothing else is done, where only written bytes would be lost', async () => {
-      const { did, failure } = await cleared(begun([]), [
+    test('only the mark is set if only written bytes would be lost', async () => {
+      const { did, failure } = await cleared(unfinished([]), [
         { ...dataset('tank/a', '@x,10'), written: 5, rolledBack: 'before1' },
       ]);
       expect(did).toEqual([`${mark}:done`]);
       expect(failure).toMatchObject({ code: 'DIVERGED', details: { reason: 'rollback-unfinished' } });
     });
 
-    test('all snapshots being there shows that it did not happen', async () => {
-      const { did, failure } = await cleared(begun([{ name: 'y', guid: '12' }]), [
+    test('all snapshots still exist, so the rollback did not happen', async () => {
+      const { did, failure } = await cleared(unfinished([{ name: 'y', guid: '12' }]), [
         { ...dataset('tank/a', '@x,10 @y,12'), written: 5, rolledBack: 'before1' },
       ]);
       expect(failure).toBeUndefined();
       expect(did).toContain('rollback tank/a@x');
     });
 
-    test('a plan that was made while it was under way comes too late once it has ended', async () => {
-      const { did, failure } = await cleared(begun([]), [
+    test('a plan that was made during the rollback is too late after its end', async () => {
+      const { did, failure } = await cleared(unfinished([]), [
         { ...dataset('tank/a', '@x,10'), written: 5, rolledBack: 'before1:done' },
       ]);
       expect(did).toEqual([]);
@@ -244,7 +244,7 @@ describe('I5: a rollback loses nothing that was not counted', () => {
     });
   });
 
-  test('I9: done already, only partial state that is not wanted goes', async () => {
+  test('I9: after a completed rollback only unwanted partial state is discarded', async () => {
     for (const rolledBack of ['before1', 'abc123t1', 'other12']) {
       expect(await cleared(back, [dataset('tank/a', '@x,10', { rolledBack })])).toEqual({
         did: ['abort tank/a'],

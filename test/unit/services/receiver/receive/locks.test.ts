@@ -11,7 +11,7 @@ const renaming: ReceiveStart = {
   before: { kind: 'rename', from: 'tank/a', to: 'tank/a_diverged_5', guid: '9' },
 };
 
-/** Locks of which `taken` is somebody else's; each that is given can be lost. */
+/** Locks of which another transfer has `taken`; each that is given can be lost. */
 function openLocks(taken?: string) {
   const lost = new Map<string, AbortController>();
   const held = new Set<string>();
@@ -33,7 +33,7 @@ function openLocks(taken?: string) {
 }
 
 describe('I1: the locks of a renaming are one lease', () => {
-  test.each(['tank/a', 'tank/a_diverged_5'])('that is lost with that of %s', async (dataset) => {
+  test.each(['tank/a', 'tank/a_diverged_5'])('that is lost with the lock of %s', async (dataset) => {
     const { acquire, lost } = openLocks();
     const lease = await acquire();
     expect(lease.lost.aborted).toBe(false);
@@ -42,7 +42,7 @@ describe('I1: the locks of a renaming are one lease', () => {
     expect([lease.lost.aborted, lease.lost.reason]).toEqual([true, error]);
   });
 
-  test.each(['tank/a', 'tank/a_diverged_5'])('under which nothing is done without that of %s', async (dataset) => {
+  test.each(['tank/a', 'tank/a_diverged_5'])('that allows no command after the lock of %s is lost', async (dataset) => {
     const { acquire, lost } = openLocks();
     const lease = await acquire();
     lease.assertHeld();
@@ -53,7 +53,7 @@ describe('I1: the locks of a renaming are one lease', () => {
     await expect(lease.confirmed()).rejects.toBe(error);
   });
 
-  test('that gives both back', async () => {
+  test('that releases both locks', async () => {
     const { acquire, held } = openLocks();
     const lease = await acquire();
     expect([...held]).toEqual(['tank/a', 'tank/a_diverged_5']);
@@ -61,7 +61,7 @@ describe('I1: the locks of a renaming are one lease', () => {
     expect(held.size).toBe(0);
   });
 
-  test('of which neither is held where another transfer holds one', async () => {
+  test('that holds neither lock if another transfer holds one', async () => {
     const { acquire, held } = openLocks('tank/a_diverged_5');
     await expect(acquire()).rejects.toMatchObject({ code: 'LOCKED' });
     expect(held.size).toBe(0);

@@ -15,7 +15,7 @@ const because = (code: 'ABORTED' | 'STREAM_BROKEN' | 'LOCKED' | 'INTERNAL', mess
 const error = because('STREAM_BROKEN', 'a gap');
 const earlier = because('ABORTED', 'by request');
 
-/** The phases, and what else a state may carry that matters in them. */
+/** The phases, with the fields of a state that matter in them. */
 type Name =
   | ReceivePhase
   | 'locking, failed'
@@ -64,11 +64,11 @@ const events: Record<EventType, ReceiveEvent> = {
   released: { type: 'released' },
 };
 
-/** What an event leads to: the phase, with what of the state it changes, and the effects. `stay`: nothing happens. */
+/** The result of an event: the phase, with the changed fields of the state, and the effects. `stay`: nothing happens. */
 type Cell = 'stay' | readonly [Partial<ReceiveState> & { phase: ReceivePhase }, ...ReceiveEffect[]];
 
 const row = <Rest extends Partial<Record<EventType, Cell>>>(cells: Rest): Rest => cells;
-/** Answers to what was never asked in this phase. */
+/** Answers to requests that this phase never makes. */
 const stray = row({
   locked: 'stay',
   refused: 'stay',
@@ -191,14 +191,14 @@ describe.each(Object.entries(table))('a receive that is %s', (name, cells) => {
 });
 
 test.each(['discard', 'make-parents', 'clear'] as const)(
-  'the target is prepared as the look at it says: %s',
+  'the receive prepares the target as its inspection requires: %s',
   (prepare) => {
     const [accepted] = next(states.looking, { type: 'accepted', prepare });
     expect(accepted).toMatchObject({ phase: 'ready', prepare });
   },
 );
 
-/** What the world outside may say next, given what was asked of it; `choice` picks. */
+/** The next event of the world outside, given its pending requests; `choice` picks. */
 interface World {
   lock: 'asked' | 'held' | 'refused' | 'released';
   look: boolean;
@@ -223,7 +223,7 @@ const fresh = (): World => ({
   releasing: false,
 });
 
-/** Only events that can really come: answers to what is under way, and at any time a break or the loss of the lease. */
+/** Only events that can really come: answers to pending effects, and at any time a break or the loss of the lease. */
 function possible(world: World): ReceiveEvent[] {
   const can: ReceiveEvent[] = [];
   if (world.lock === 'asked') can.push(events.locked, events.refused);
@@ -240,7 +240,7 @@ function possible(world: World): ReceiveEvent[] {
   return can;
 }
 
-/** Marks what an event settles in the world. */
+/** Records in the world the effects that an event settles. */
 function settle(world: World, event: ReceiveEvent): void {
   const wasLooking = world.look;
   if (event.type === 'locked') world.lock = 'held';
@@ -257,7 +257,7 @@ function settle(world: World, event: ReceiveEvent): void {
   if (event.type === 'released') world.releasing = false;
 }
 
-/** Plays a receive against the world, and checks every effect against what has happened so far. */
+/** Plays a receive against the world, and checks every effect against the events so far. */
 function play(choices: readonly number[]): { state: ReceiveState; effects: ReceiveEffect[] } {
   const world = fresh();
   const happened = new Set<EventType>();
@@ -343,7 +343,7 @@ function play(choices: readonly number[]): { state: ReceiveState; effects: Recei
   return { state, effects };
 }
 
-test('I6, I7, I11, I13: no order of events breaks what a receive promises', () => {
+test('I6, I7, I11, I13: a receive keeps its invariants under any order of events', () => {
   const seen = new Map<ReceiveEffect, number>();
   fc.assert(
     fc.property(fc.array(fc.nat(), { minLength: 3, maxLength: 14 }), (choices) => {

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { openRecentlyVerified } from '../../../../../services/receiver/receive/recently-verified.ts';
 import { manualClock } from '../../../../support/manual-clock.ts';
 
-test('a verified snapshot is known as the newest of its dataset, and of no other', () => {
+test('a verified snapshot is recorded as the newest of its dataset, and of no other', () => {
   const verified = openRecentlyVerified(manualClock());
   verified.add('tank/a', '11');
   expect(verified.isNewest('tank/a', '11')).toBe(true);
@@ -13,7 +13,7 @@ test('a verified snapshot is known as the newest of its dataset, and of no other
   expect(verified.isNewest('tank/a', '11')).toBe(false);
 });
 
-test('it is known until it is deleted', () => {
+test('the record lasts until the snapshot is deleted', () => {
   const verified = openRecentlyVerified(manualClock());
   verified.add('tank/a', '11');
   verified.delete('tank/a');
@@ -21,7 +21,7 @@ test('it is known until it is deleted', () => {
   expect(verified.isNewest('tank/a', '11')).toBe(false);
 });
 
-test('it is known for a minute', async () => {
+test('the record lasts for a minute', async () => {
   const clock = manualClock();
   const verified = openRecentlyVerified(clock);
   verified.add('tank/a', '11');

@@ -14,7 +14,7 @@ const asking = (facts: PoolFacts | undefined) => {
 };
 const facts = (features: PoolFacts['features']): PoolFacts => ({ features, active: {}, readOnlyPools: [] });
 
-it('reads the features of each pool once, and is false only for one that is known to lack the feature', async () => {
+it('the features of each pool are read once; the answer is false only if the pool lacks the feature', async () => {
   const { pools, asked } = asking(facts({ old: ['lz4_compress'], tank: ['extensible_dataset'] }));
   expect(pools.has('old/a')).toBe(true);
   for (const name of ['old/a', 'old/b', 'tank/a', 'tank/b/c']) await pools.read(name);
@@ -22,7 +22,7 @@ it('reads the features of each pool once, and is false only for one that is know
   expect([pools.has('old/a'), pools.has('tank/b/c'), pools.has('other/a')]).toEqual([false, true, true]);
 });
 
-it('reads again where the features could not be read, and is true until then', async () => {
+it('the features are read again after a failure; the answer is true until then', async () => {
   const { pools, asked } = asking(undefined);
   await pools.read('old/a');
   await pools.read('old/a');

@@ -29,7 +29,7 @@ function useLease() {
   return { lease, become };
 }
 
-/** A ZFS of which every command tells that it began. */
+/** A ZFS that records the start of every command. */
 function useZfs() {
   const began: string[] = [];
   const names = Object.keys(createZfs()) as (keyof Zfs)[];
@@ -37,13 +37,13 @@ function useZfs() {
   return { began, zfs, names };
 }
 
-/** All that leave a target as it is. */
+/** All commands that do not change a target. */
 const reading = [
   ...['list', 'listEach', 'inspect', 'send', 'content', 'writtenSince', 'holds'],
   ...['properties', 'estimate', 'version', 'pools', 'poolFacts'],
 ];
 
-test('I13: under a lost lease no command begins that changes a target, and every one that reads does', async () => {
+test('I13: under a lost lease no command starts that changes a target, and every command that reads does', async () => {
   const { began, zfs, names } = useZfs();
   const { lease, become } = useLease();
   const held = underLease(zfs, () => lease);
@@ -55,7 +55,7 @@ test('I13: under a lost lease no command begins that changes a target, and every
   expect([...began, ...refused].toSorted()).toEqual(names.toSorted());
 });
 
-test('a command waits for a renewal that is late', async () => {
+test('a command waits for a late renewal', async () => {
   const { began, zfs } = useZfs();
   const { lease, become } = useLease();
   const held = underLease(zfs, () => lease);
@@ -69,7 +69,7 @@ test('a command waits for a renewal that is late', async () => {
   expect(began).toEqual(['rollback']);
 });
 
-test('a command that waits for a renewal does not begin where the lease is lost instead', async () => {
+test('a command that waits for a renewal does not start if the lease is lost', async () => {
   const { began, zfs } = useZfs();
   const { lease, become } = useLease();
   become('late');
@@ -79,7 +79,7 @@ test('a command that waits for a renewal does not begin where the lease is lost 
   expect(began).toEqual([]);
 });
 
-test('a lease that is lost between a renewal and the act is asked again', async () => {
+test('a lease that is lost between a renewal and the command is checked again', async () => {
   const { began, zfs } = useZfs();
   const { lease, become } = useLease();
   const racing = { ...lease, confirmed: async () => become('lost') };
@@ -87,7 +87,7 @@ test('a lease that is lost between a renewal and the act is asked again', async 
   expect(began).toEqual([]);
 });
 
-/** What came out at the other end so far. */
+/** The output so far. */
 function useInput() {
   const into = new PassThrough();
   const { lease, become } = useLease();
@@ -100,7 +100,7 @@ function useInput() {
   return { input, into, become, write, taken };
 }
 
-test('I13: nothing is written to zfs receive while a renewal is late, and in order when it has come', async () => {
+test('I13: nothing is written to zfs receive during a late renewal; the input follows in order after it', async () => {
   const { input, become, write, taken } = useInput();
   await write('a');
   become('late');
@@ -112,7 +112,7 @@ test('I13: nothing is written to zfs receive while a renewal is late, and in ord
   expect(taken()).toBe('bcd');
 });
 
-test('I13: nothing is written to zfs receive under a lost lease, and its end is not passed on', async () => {
+test('I13: nothing is written to zfs receive under a lost lease, and the end of the input is not passed on', async () => {
   const { input, into, become, write, taken } = useInput();
   become('late');
   const late = write('b').catch((error) => error);

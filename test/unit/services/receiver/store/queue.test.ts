@@ -5,7 +5,7 @@ import { type ErrorBody, hasReason, ZpsendError } from '../../../../../schemas/e
 import { isBehind, itemsFor, lostBefore, mayPass } from '../../../../../services/receiver/store/queue.ts';
 import { receiptOf, storedStream } from '../../../../support/stored-streams.ts';
 
-describe('what is stored for a host', () => {
+describe('the streams stored for a host', () => {
   const waiting = [
     storedStream('stream1', ['one', 'pool/a'], ['two', 'pool/a']),
     storedStream('stream2', ['two', 'pool/a'], ['two', 'pool/b']),
@@ -14,20 +14,20 @@ describe('what is stored for a host', () => {
   const ids = (host: string, ...receipts: PlacedReceipt[]) =>
     itemsFor(host, deliveriesOf(waiting, receipts)).map(({ stream, place }) => `${stream.id} ${place}`);
 
-  test('is what names it, in order', () => {
+  test('are those that name it, in order', () => {
     expect(ids('one')).toEqual(['stream1 0']);
     expect(ids('two')).toEqual(['stream1 1', 'stream2 0', 'stream2 1', 'stream3 0']);
     expect(ids('three')).toEqual([]);
   });
 
-  test('is not what it has received or rejected', () => {
+  test('exclude those that it has received or rejected', () => {
     expect(ids('two', receiptOf('two', 'stream1', 'done', 1), receiptOf('two', 'stream3', 'failed'))).toEqual([
       'stream2 0',
       'stream2 1',
     ]);
   });
 
-  test('is what another host has received, and what was only begun', () => {
+  test('include those that another host has received, and those that were only started', () => {
     expect(ids('two', receiptOf('one', 'stream1', 'done', 1), receiptOf('two', 'stream1', 'running', 1))).toHaveLength(
       4,
     );
@@ -37,10 +37,10 @@ describe('what is stored for a host', () => {
     ['another dataset', {}, ['pool/b'], false],
     ['a name that begins alike', {}, ['pool/aa'], false],
     ['the same', {}, ['pool/a'], true],
-    ['what lies above', {}, ['pool'], true],
-    ['what lies below', {}, ['pool/a/x'], false],
+    ['a dataset above', {}, ['pool'], true],
+    ['a dataset below', {}, ['pool/a/x'], false],
     ['its origin', { origin: 'pool/o@1' }, ['pool/o'], true],
-  ])('waits for a blocked dataset or not: %s', (_, more, blocked, is) => {
+  ])('wait for a blocked dataset: %s', (_, more, blocked, is) => {
     const [one] = itemsFor('dst', deliveriesOf([storedStream('stream1', ['dst', 'pool/a', more])], []));
     expect(one && isBehind(one.start, blocked)).toBe(is);
   });
@@ -62,7 +62,7 @@ describe('what is stored for a host', () => {
     expect([mayPass(error), isLost(error)]).toEqual([passes, lost]);
   });
 
-  test('is lost together with its base', () => {
+  test('are lost together with their base', () => {
     const broken = new ZpsendError('STREAM_BROKEN', 'x', { reason: 'lost' }).toBody();
     const lost = deliveriesOf(waiting, [receiptOf('one', 'stream1', 'failed', 0, broken)]);
     expect([...lostBefore('one', lost)]).toEqual(['1']);
@@ -70,7 +70,7 @@ describe('what is stored for a host', () => {
     expect([...lostBefore('one', deliveriesOf(waiting, [receiptOf('one', 'stream1', 'failed')]))]).toEqual([]);
   });
 
-  test('has arrived directly where its own snapshot is there, and not where a dataset is in its place', () => {
+  test('have arrived directly if their own snapshot exists, and not if a dataset has its name', () => {
     const error = (details: object) => ({
       code: 'EXISTS' as const,
       message: 'x',

@@ -14,7 +14,7 @@ const leaf = (name: string | undefined): string => name?.split('#')[1] ?? '';
 const longest = '18446744073709551615';
 
 describe('the name of a cursor', () => {
-  test('tells the host, which of its datasets, and the guid', () => {
+  test('has a hash of the target host and dataset, and the guid', () => {
     const name = cursorName('zones/test', target, '123');
     expect(name).toMatch(/^zones\/test#zpsend_smos-00_[0-9a-f]{8}_123$/);
     expect(parseCursor(leaf(name))?.guid).toBe('123');
@@ -22,7 +22,7 @@ describe('the name of a cursor', () => {
     expect(cursorName('zones/test', { ...target, host: 'smos-02' }, '123')).not.toBe(name);
   });
 
-  test('is never longer than ZFS takes: shorter below a long dataset, and none where there is no room', () => {
+  test('fits ZFS’s limit: shorter below a long dataset, and none if there is no room', () => {
     const host = 'h'.repeat(64);
     const of = (length: number) => cursorName(`p/${'x'.repeat(length - 2)}`, { host, dataset: 'zones/test' }, longest);
     expect(of(153)).toHaveLength(255);
@@ -31,7 +31,7 @@ describe('the name of a cursor', () => {
     expect(of(219)).toBeUndefined();
   });
 
-  test('is understood again whatever the host is called', () => {
+  test('is parsed for any host name', () => {
     const host = fc.stringMatching(/^[A-Za-z0-9_-]{1,64}$/);
     const guid = fc.bigInt({ min: 0n, max: BigInt(longest) }).map(String);
     fc.assert(
@@ -62,7 +62,7 @@ describe('the name of a cursor', () => {
   });
 });
 
-describe('of the bookmarks of a dataset', () => {
+describe('the cursors of a dataset', () => {
   const cursor = (guid: string, to = target) => ({
     name: leaf(cursorName('zones/test', to, guid)),
     guid,
@@ -72,17 +72,17 @@ describe('of the bookmarks of a dataset', () => {
   const other = { host: 'smos-02', dataset: 'zones/test' };
   const own = { name: 'zpsend_mine', guid: '4', createtxg: '4' };
 
-  test('those of one target are found, under both forms of the name', () => {
+  test('of one target are found, under both forms of the name', () => {
     const all = [cursor('1'), short('2'), cursor('2', other), own];
     expect(cursorsOf(target, all).map(({ guid }) => guid)).toEqual(['1', '2']);
   });
 
-  test('one whose name does not tell its own guid is somebody else’s', () => {
+  test('exclude a bookmark whose name has another guid than itself', () => {
     expect(cursorsOf(target, [{ ...cursor('1'), guid: '7' }])).toEqual([]);
     expect(oldCursors([{ ...cursor('1'), guid: '7' }, cursor('2')])).toEqual([]);
   });
 
-  test('one that may stand for a hold makes no other old, and is not old itself', () => {
+  test('that are tentative make no other cursor stale, and are not stale themselves', () => {
     const held = (guid: string) => ({
       name: tentativeCursorName('zones/test@x', targetHash(target), guid).split('#')[1] ?? '',
       guid,
@@ -93,7 +93,7 @@ describe('of the bookmarks of a dataset', () => {
     expect(cursorsOf(target, all)).toEqual(all);
   });
 
-  test('all but the newest of each target are old', () => {
+  test('of each target are stale except the newest', () => {
     const all = [cursor('1'), cursor('1', other), cursor('2'), own, cursor('5')];
     expect(oldCursors(all)).toEqual([
       { name: cursor('1').name, guid: '1', newer: cursor('5').name },

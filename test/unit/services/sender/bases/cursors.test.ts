@@ -19,7 +19,7 @@ const entry = (name: string, guids: string[], bookmarks: BookmarkEntry[] = []): 
   bookmarks,
 });
 
-/** One job of pool/a to tank/a; `clock.now` is the time, and what zfs was told is in `did`. */
+/** One job of pool/a to tank/a; `clock.now` is the time, and `did` has the zfs commands. */
 function job(options: { refuses?: (name: string) => Code | undefined; now?: Record<string, string> } = {}) {
   const did: string[] = [];
   const said: string[] = [];
@@ -51,7 +51,7 @@ function job(options: { refuses?: (name: string) => Code | undefined; now?: Reco
     clock: { now: () => clock.now },
   });
   const plan: DatasetPlan = { sourceDataset: 'pool/a', targetDataset: 'tank/a', steps: [] };
-  /** @returns whether what was held needs it no more */
+  /** @returns whether the holds are not needed any more */
   const listed = async (source: DatasetEntry, ...target: DatasetEntry[]) => {
     const settled = await cursors.ensure({
       plans: { datasets: [plan], notes: [] },
@@ -65,58 +65,58 @@ function job(options: { refuses?: (name: string) => Code | undefined; now?: Reco
 
 const step = (guid: string) => ({ to: { name: `pool/a@s${guid}`, guid }, targetDataset: 'tank/a' });
 
-describe('before a job begins', () => {
-  test('a cursor that lacks is made of the newest snapshot that both have', async () => {
+describe('before a job starts', () => {
+  test('a missing cursor is made of the newest common snapshot', async () => {
     const { did, listed } = job();
     await listed(entry('pool/a', ['1', '2', '3']), entry('tank/a', ['1', '2']));
     expect(did).toEqual([`pool/a@s2 ${cursor('2')}`]);
   });
 
-  test('one that is there costs nothing', async () => {
+  test('an existing cursor costs no command', async () => {
     const { did, listed } = job();
     await listed(entry('pool/a', ['1', '2', '3'], [mark('2')]), entry('tank/a', ['1', '2']));
     expect(did).toEqual([]);
   });
 
-  test('an older one that a crash left goes', async () => {
+  test('an older cursor that a crash left is removed', async () => {
     const { did, listed } = job();
     await listed(entry('pool/a', ['1', '2'], [mark('1'), mark('2')]), entry('tank/a', ['1', '2']));
     expect(did).toEqual([`pool/a@s2 ${cursor('2')}`, `-${cursor('1')}`]);
   });
 
-  test('a newer one stays: another job has set it since the target was listed, or the target went back', async () => {
+  test('a newer cursor stays: another job set it since the listing, or the target was rolled back', async () => {
     const { did, listed } = job();
     await listed(entry('pool/a', ['1', '2', '3'], [mark('3')]), entry('tank/a', ['1', '2']));
-    // in the form of the name that no cleaning takes for old
+    // a tentative name, which is never stale
     expect(did).toEqual([`pool/a@s2 ${tentativeCursorName('pool/a@s2', targetHash(to), '2')}`]);
   });
 
-  test('where the base is a bookmark of somebody else, who may remove it, one of our own is made of it', async () => {
+  test('a cursor is made of a base bookmark that another program may remove', async () => {
     const { did, listed } = job();
     const others = { name: 'weekly', guid: '2', createtxg: '2' };
     expect(await listed(entry('pool/a', ['3'], [others]), entry('tank/a', ['1', '2']))).toBe(true);
     expect(did).toEqual([`pool/a#weekly ${cursor('2')}`]);
   });
 
-  test('a bookmark that is the base of a target that went back gets the form of the name that is never old', async () => {
+  test('a cursor that is the base of a rolled-back target becomes tentative', async () => {
     const { did, listed } = job();
     await listed(entry('pool/a', ['4'], [mark('2'), mark('3')]), entry('tank/a', ['1', '2']));
     expect(did).toEqual([`${cursor('2')} ${tentativeCursorName('pool/a@s2', targetHash(to), '2')}`]);
   });
 
-  test('where the snapshot is gone, the bookmark that is the base stays', async () => {
+  test('a cursor that is the base stays if its snapshot is gone', async () => {
     const { did, listed } = job();
     await listed(entry('pool/a', ['3'], [mark('2')]), entry('tank/a', ['1', '2']));
     expect(did).toEqual([]);
   });
 
-  test('nothing is made for a dataset of the same name with other guids', async () => {
+  test('no cursor is made for a dataset of the same name with other guids', async () => {
     const { did, listed } = job();
     await listed(entry('pool/a', ['11', '12']), entry('tank/a', ['1', '2']));
     expect(did).toEqual([]);
   });
 
-  test('nothing is made once the job is aborted, and what is held stays', async () => {
+  test('no cursor is made after the job is aborted, and the holds stay', async () => {
     const { did, listed, stop } = job();
     stop.abort();
     expect(await listed(entry('pool/a', ['1']), entry('tank/a', ['1']))).toBe(false);
@@ -133,16 +133,16 @@ describe('before a job begins', () => {
     ['there are no bookmarks in its pool', ['1'], [], [entry('tank/a', ['1'])], true, 'UNSUPPORTED'],
     ['ZFS took too long', ['1'], [], [entry('tank/a', ['1'])], false, 'TIMEOUT'],
     ['the pool is full', ['1'], [], [entry('tank/a', ['1'])], false, 'NO_SPACE'],
-  ])('I9: where %s, is what a killed job held needed no more?', async (_, snapshots, marks, target, free, code) => {
+  ])('I9: if %s, can a killed job’s holds be released?', async (_, snapshots, marks, target, free, code) => {
     const { listed } = job({ refuses: () => code });
     expect(await listed(entry('pool/a', snapshots, marks), ...target)).toBe(free);
   });
 });
 
-describe('a step of which nobody has heard the end', () => {
+describe('a step whose end is unknown', () => {
   const inDoubt = (guid: string) => tentativeCursorName(`pool/a@s${guid}`, targetHash(to), guid);
 
-  test('has a bookmark beside the cursor, which goes with the next one', async () => {
+  test('has a tentative cursor, which is removed with the next one', async () => {
     const { did, listed, cursors } = job();
     await listed(entry('pool/a', ['2', '3', '4'], [mark('2')]), entry('tank/a', ['2']));
     const chain = cursors.chain();
@@ -153,7 +153,7 @@ describe('a step of which nobody has heard the end', () => {
     expect(did.slice(1)).toEqual([`pool/a@s4 ${cursor('4')}`, `-${cursor('2')}`, `-${inDoubt('3')}`]);
   });
 
-  test('is not that of another snapshot which has its name now', async () => {
+  test('has no cursor of another snapshot under its name', async () => {
     const { did, cursors } = job({ now: { 'pool/a@s3': '33' } });
     expect(await cursors.chain().markTentative(step('3'))).toBeUndefined();
     expect(did).toEqual([]);
@@ -164,20 +164,20 @@ describe('a step of which nobody has heard the end', () => {
     ['TIMEOUT', 'pool/a@s3'],
     ['NOT_ALLOWED', undefined],
     ['UNSUPPORTED', undefined],
-  ])('stays held where that could not be set just now: %s', async (code, held) => {
+  ])('is held if its cursor could not be set: %s', async (code, held) => {
     const chain = job({ refuses: () => code }).cursors.chain();
     expect(await chain.markTentative(step('3'))).toBe(held);
   });
 });
 
 describe('the cursor of a chain', () => {
-  test('moves when the chain ends, the new one first, and what the listing showed goes whatever its age', async () => {
+  test('moves at the end of the chain, after the new one is made; older listed ones are removed', async () => {
     const { did, listed, cursors } = job();
     await listed(entry('pool/a', ['2', '3'], [mark('2'), mark('9')]), entry('tank/a', ['2']));
     const chain = cursors.chain();
     chain.arrived(step('3'));
     await chain.settle(false);
-    // as long as a later one is there, what the target has is marked in a form that no cleaning takes for old
+    // while a later cursor exists, that of the target is tentative, which is never stale
     const marked = tentativeCursorName('pool/a@s2', targetHash(to), '2');
     expect(did).toEqual([
       `pool/a@s2 ${marked}`,
@@ -186,7 +186,7 @@ describe('the cursor of a chain', () => {
     ]);
   });
 
-  test('moves at most every thirty seconds while the chain goes on', async () => {
+  test('moves at most every thirty seconds during the chain', async () => {
     const { did, cursors, clock } = job();
     const chain = cursors.chain();
     for (let guid = 1; guid <= 25; guid++) {
@@ -203,7 +203,7 @@ describe('the cursor of a chain', () => {
     ]);
   });
 
-  test('that cannot be set just now leaves what arrived last to its hold, and is set at the next chance', async () => {
+  test('that cannot be set leaves the last arrived snapshot held, and is set at the next opportunity', async () => {
     let code: Code | undefined = 'NO_SPACE';
     const { did, cursors } = job({ refuses: () => code });
     const chain = cursors.chain();
@@ -217,7 +217,7 @@ describe('the cursor of a chain', () => {
   });
 
   test.each<Code>(['NOT_ALLOWED', 'NO_SUCH_SNAPSHOT', 'NO_SUCH_DATASET'])(
-    'that there can never be leaves nothing held: %s',
+    'that can never be set leaves no hold: %s',
     async (code) => {
       const { cursors } = job({ refuses: () => code });
       const chain = cursors.chain();
@@ -226,7 +226,7 @@ describe('the cursor of a chain', () => {
     },
   );
 
-  test('that is the one set before is not removed: the target went back, and got the same again', async () => {
+  test('that was set before is not removed if the target was rolled back and received its snapshot again', async () => {
     const { did, listed, cursors } = job();
     await listed(entry('pool/a', ['2', '3'], [mark('3')]), entry('tank/a', ['2']));
     const chain = cursors.chain();
@@ -235,13 +235,13 @@ describe('the cursor of a chain', () => {
     expect(did).not.toContain(`-${cursor('3')}`);
   });
 
-  test('stays where nothing has arrived', async () => {
+  test('stays if no snapshot has arrived', async () => {
     const { did, cursors } = job();
     await cursors.chain().settle(false);
     expect(did).toEqual([]);
   });
 
-  test('what ZFS refuses is said once, and the old one stays', async () => {
+  test('stays if ZFS refuses the new one, which is logged once', async () => {
     const { did, said, listed, cursors } = job({ refuses: () => 'NOT_ALLOWED' });
     await listed(entry('pool/a', ['1', '2'], [mark('1')]), entry('tank/a', ['1']));
     for (const guid of ['2', '3']) {
@@ -254,7 +254,7 @@ describe('the cursor of a chain', () => {
     expect(JSON.parse(said[0] ?? '')).toMatchObject({ event: 'cursor.failed', code: 'NOT_ALLOWED' });
   });
 
-  test('a pool without the feature is not asked again', async () => {
+  test('is not tried again in a pool without the feature', async () => {
     let asked = 0;
     const refuses = (): Code => {
       asked += 1;
@@ -269,7 +269,7 @@ describe('the cursor of a chain', () => {
     expect(asked).toBe(1);
   });
 
-  test('where old ones cannot be removed, no more than sixteen pile up', async () => {
+  test('keeps at most sixteen old ones that cannot be removed', async () => {
     const old = Array.from({ length: 16 }, (_, at) => mark(`${at + 1}`));
     const { did, listed, cursors } = job({ refuses: (name) => (name.startsWith('-') ? 'NOT_ALLOWED' : undefined) });
     await listed(entry('pool/a', ['20', '21'], [...old.slice(0, 15), mark('20')]), entry('tank/a', ['20']));
@@ -279,7 +279,7 @@ describe('the cursor of a chain', () => {
     expect(did.filter((line) => line.includes(cursor('21')))).toEqual([]);
   });
 
-  test('a dataset whose name leaves no room has none', async () => {
+  test('does not exist for a dataset whose name leaves no room', async () => {
     const { did, said, cursors } = job();
     const chain = cursors.chain();
     chain.arrived({ to: { name: `pool/${'x'.repeat(235)}@s1`, guid: '123456789012' }, targetDataset: 'tank/a' });
@@ -290,9 +290,9 @@ describe('the cursor of a chain', () => {
 });
 
 describe('in a pool that is imported read-only', () => {
-  test('edge case 37: one refusal is enough, nobody is warned, and the next job tries again', async () => {
+  test('edge case 37: one refusal is enough, no warning is logged, and the next job tries again', async () => {
     const { cursors, did, said, listed } = job({ refuses: () => 'READ_ONLY' });
-    // what a killed job held stays: it may be needed once the pool is writable
+    // a killed job’s holds stay: they may be needed once the pool is writable
     expect(await listed(entry('pool/a', ['1', '2', '3']), entry('tank/a', ['1', '2']))).toBe(false);
     const chain = cursors.chain();
     chain.arrived(step('3'));

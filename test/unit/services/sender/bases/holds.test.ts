@@ -17,7 +17,7 @@ import {
 const here: CursorTarget = { host: 'smos-00', dataset: 'zones/back' };
 const elsewhere: CursorTarget = { host: 'smos-07', dataset: 'zones/back' };
 
-test('each chain of a job has a tag of its own, which leads back to the job and its target', () => {
+test('each chain of a job has its own tag, which contains the job and its target', () => {
   expect(holdTag('abcdefghij', 0, here)).toMatch(/^zpsend:abcdefghij\.0\.[0-9a-f]{8}$/);
   for (let n = 0; n < 100; n += 1) {
     const id = newId();
@@ -42,11 +42,11 @@ test.each([
   'zpsend:abcdefghij.3',
   'zpsend:abcdefghij.3.0123abc',
   'zpsend:abcdefghij.3.0123abcd.',
-])('a tag that a person may have chosen is not of a job: %s', (tag) => {
+])('a tag that a person may have chosen is not a job’s: %s', (tag) => {
   expect(parseTag(tag)).toBeUndefined();
 });
 
-describe('the sweep', () => {
+describe('the release of holds', () => {
   const snapshot = (name: string, userrefs: number) => ({
     name,
     guid: name,
@@ -114,7 +114,7 @@ describe('the sweep', () => {
   const dead = holdTag('deaddead01', 0, here);
   const ofChain = holdTag('deaddead01', 17, here);
 
-  test('releases what every chain of a dead job to its target held, and nothing of a living one, of others, or of other targets', async () => {
+  test('covers every chain of a dead job to its target, and no running job, other tags or other targets', async () => {
     const source = {
       host: 'smos-01',
       datasets: [
@@ -138,7 +138,7 @@ describe('the sweep', () => {
     expect(released).toEqual([`${dead} a@1`, `${ofChain} a/b@1`]);
   });
 
-  test('edge case 37: ends where the pool is imported read-only, without a word that something was released', async () => {
+  test('edge case 37: stops in a pool that is imported read-only, and logs no release', async () => {
     const said: string[] = [];
     const tried: string[][] = [];
     await releaseStaleHolds(
@@ -172,7 +172,7 @@ describe('the sweep', () => {
     expect([tried, said]).toEqual([[['a@1']], []]);
   });
 
-  describe('I9: no more than what needs no hold', () => {
+  describe('I9: keeps every hold that is still needed', () => {
     const source = {
       host: 'smos-01',
       datasets: [dataset('a', [['1', 1]]), dataset('b', [['1', 1]]), dataset('c', [], { name: 'o@1', guid: '5' })],
@@ -196,13 +196,13 @@ describe('the sweep', () => {
       expect(await released(to('c'))).toEqual(['o@1']);
     });
 
-    test('an aborted job releases no more', async () => {
+    test('an aborted job releases no more holds', async () => {
       expect(await released(to('a', 'b', 'c'), 0)).toEqual([]);
       expect(await released(to('a', 'b', 'c'), 1)).toEqual(['a@1']);
     });
   });
 
-  describe('what its target may have beyond what it was seen to have', () => {
+  describe('a snapshot that its target may have received since it was listed', () => {
     const source = {
       host: 'smos-01',
       datasets: [
@@ -220,26 +220,26 @@ describe('the sweep', () => {
       { sourceDataset: 'a', targetDataset: here.dataset, ...(common && { common: { createtxg: common } }) },
     ];
 
-    test('has a bookmark before its hold goes', async () => {
+    test('gets a bookmark before its hold is released', async () => {
       const { doubted, released } = await swept(source, holds, [], to('1'));
       expect(doubted).toEqual([`a@2 2 ${here.dataset}`]);
       expect(released).toEqual([`${dead} a@1`, `${dead} a@2`]);
       expect((await swept(source, holds, [], to('2'))).doubted).toEqual([]);
     });
 
-    test('which is everything where nothing was seen', async () =>
+    test('is every held snapshot if the target was not listed', async () =>
       expect((await swept(source, holds, [], to())).doubted).toHaveLength(2));
 
-    test('or stays held', async () =>
+    test('stays held if the bookmark fails', async () =>
       expect((await swept(source, holds, [], to('1'), undefined, ['a@2'])).released).toEqual([`${dead} a@1`]));
   });
 
-  test('releases nothing where nobody can say which jobs run', async () => {
+  test('releases no hold if the running jobs are unknown', async () => {
     const source = { host: 'smos-01', datasets: [dataset('a', [['1', 1]])] };
     expect((await swept(source, [['a@1', dead]], undefined)).released).toEqual([]);
   });
 
-  test('looks at the origin of a clone also where that is not listed', async () => {
+  test('covers the origin of a clone also if that is not listed', async () => {
     const source = {
       host: 'smos-01',
       datasets: [
@@ -255,12 +255,12 @@ describe('the sweep', () => {
     expect(released).toEqual([`${ofChain} other@1`]);
   });
 
-  test('asks nothing where nothing is held', async () => {
+  test('runs no command if there are no holds', async () => {
     expect((await swept({ host: 'smos-01', datasets: [dataset('a', [['1', 0]])] }, [], [])).asked).toEqual([]);
   });
 });
 
-describe('what a step held', () => {
+describe('the hold of a step', () => {
   const held = [
     { name: 'pool/a@1', guid: '11' },
     { name: 'pool/a@2', guid: '12' },
@@ -285,11 +285,11 @@ describe('what a step held', () => {
     return asked;
   }
 
-  test('is released by its name, without a listing', async () => {
+  test('is released by the snapshot’s name, without a listing', async () => {
     expect(await released(false)).toEqual([['pool/a@1', 'pool/a@2']]);
   });
 
-  test('is found by its guid where it was renamed', async () => {
+  test('is found by the snapshot’s guid after a rename', async () => {
     expect(await released(true)).toEqual([
       ['pool/a@1', 'pool/a@2'],
       ['pool/moved@1', 'pool/moved@two'],

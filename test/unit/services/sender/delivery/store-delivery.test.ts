@@ -5,7 +5,7 @@ import { mentions } from '../../../../support/mentions.ts';
 import { contextOf } from '../../../../support/planning.ts';
 import { dataset, inventory } from '../../../lib/plan/plan-history.ts';
 
-/** The plan of what is stored for a target while `zfs-status` cannot be read. @param lastKnown what is remembered of the target */
+/** The plan of streams to store for a target while `zfs-status` cannot be read. @param lastKnown the known target */
 function planned(lastKnown?: object) {
   const bucket = { get: async () => lastKnown && { bytes: Buffer.from(JSON.stringify(lastKnown)) } };
   const deps = {
@@ -23,7 +23,7 @@ function planned(lastKnown?: object) {
   return storeDelivery(deps as unknown as StoreDeliveryDeps, context).plan();
 }
 
-test('a target that nothing is remembered of is not taken for empty while it cannot be read what was sent there', async () => {
+test('an unknown target is not assumed to be empty while its status entries cannot be read', async () => {
   const failed = await planned().catch((thrown) => thrown);
   expect(failed).toMatchObject({
     code: 'TIMEOUT',
@@ -33,7 +33,7 @@ test('a target that nothing is remembered of is not taken for empty while it can
   expect(isPassing(failed)).toBe(true);
 });
 
-test('a target that is remembered is planned for all the same', async () => {
+test('a known target is planned without its status entries', async () => {
   const target = inventory('dst', dataset('p', ''), dataset('p/a', '@1,1'));
   expect(await planned({ version: 1, target })).toMatchObject({
     plans: { datasets: [{ steps: [{ type: 'incremental', to: { name: 'p/a@2' } }] }] },

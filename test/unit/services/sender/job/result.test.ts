@@ -37,7 +37,7 @@ describe('progress', () => {
   const [one, two] = plans[0]?.steps ?? [];
   if (!one || !two) throw new Error('no steps');
 
-  test('begins with what is planned, nothing to do being done and refusals failed', () => {
+  test('starts with the planned steps; datasets without steps are done, and refused ones failed', () => {
     expect(progressOf(plans).report(none, true)).toMatchObject({
       steps: 3,
       done: 0,
@@ -47,7 +47,7 @@ describe('progress', () => {
     });
   });
 
-  test('counts what arrives, bytes on their way, and how datasets end', () => {
+  test('counts arrived snapshots, bytes in transit, and the ends of datasets', () => {
     const progress = progressOf(plans);
     progress.began(0);
     progress.arrived(0, one, 12);
@@ -66,21 +66,21 @@ describe('progress', () => {
     ]);
   });
 
-  test('goes by a new plan for what is left', () => {
+  test('follows a new plan for the remaining steps', () => {
     const progress = progressOf(plans);
     progress.arrived(0, one, 10);
     progress.planned(0, [stepOf('a', 5, 7), stepOf('a', 6, 8), stepOf('a', 7, 9)]);
     expect(progress.report(none, false)).toMatchObject({ steps: 5, done: 1, size: 10 + 7 + 8 + 9 + 5 });
   });
 
-  test('takes the bytes that were sent for a step whose size nobody knew', () => {
+  test('counts the sent bytes for a step of unknown size', () => {
     const progress = progressOf([planOf('a', undefined)]);
     expect(progress.report(none, false).size).toBe(0);
     progress.arrived(0, stepOf('a', 0), 44);
     expect(progress.report(none, false).size).toBe(44);
   });
 
-  test('takes estimates for what is still to come, also when it is planned again', () => {
+  test('uses estimates for remaining steps, also after a new plan', () => {
     const progress = progressOf(plans);
     const steps = plans[0]?.steps ?? [];
     expect(progress.isLeft(0, steps, 0)).toBe(true);
@@ -96,7 +96,7 @@ describe('progress', () => {
     expect(progress.isLeft(1, other, 0), 'it never comes').toBe(false);
   });
 
-  test('lists what needs looking at first, what a dataset waits for, and without the list only the counts', () => {
+  test('lists failed datasets first, with their reasons to wait, and only counts without the list', () => {
     const progress = progressOf([planOf('a'), planOf('bb', 1), planOf('ccc', 1), planOf('dddd', 1), refused('eeeee')]);
     progress.began(2);
     progress.began(3);
@@ -113,7 +113,7 @@ describe('progress', () => {
     expect(progress.report(none, false).datasets).toEqual({ total: 5, done: 1, failed: 2, list: [] });
   });
 
-  test('of ten thousand datasets lists no more than fit in a message', () => {
+  test('of ten thousand datasets fits in one message', () => {
     const long = (n: number) => `pool/${'x'.repeat(240)}${n}`;
     const error = new ZpsendError('INTERNAL', 'y'.repeat(5000)).toBody();
     const all = Array.from({ length: 10_000 }, (_, n) => planOf(long(n), 1));
@@ -144,12 +144,12 @@ describe('the state of a job', () => {
 
   const evidence = { newestCommon: null, sourceOnly: ['a'], targetOnly: ['b'] };
 
-  test('that failed with its one dataset is exactly that failure', () => {
+  test('that failed with its only dataset has that dataset’s failure', () => {
     const failure = { dataset: 'a', error: diverged, evidence };
     expect(failureOf({ total: 1, failed: 1 }, failure)).toEqual({ error: diverged, evidence });
   });
 
-  test('that failed with some of many says how many, with the code and the words of the first', () => {
+  test('that failed with some of many datasets has their number, and the code and message of the first', () => {
     const { error, evidence: told } = failureOf({ total: 12, failed: 3 }, { dataset: 'a/b', error: full, evidence });
     expect(error).toEqual({
       code: 'NO_SPACE',

@@ -3,7 +3,7 @@ import { type Code, ZpsendError } from '../../../../../schemas/errors.ts';
 import { retry } from '../../../../../services/sender/job/retry.ts';
 import { manualClock } from '../../../../support/manual-clock.ts';
 
-/** Work that fails with each of the codes in turn, the last one again and again, and then is done. */
+/** Work that fails with each of the codes in turn, the last one again and again, and then succeeds. */
 function failing(...codes: Code[]) {
   const waited: string[] = [];
   let tries = 0;
@@ -18,7 +18,7 @@ function failing(...codes: Code[]) {
 }
 const never = new AbortController().signal;
 
-test('a failure that may pass is tried again, and each wait is reported, and its end', async () => {
+test('a retryable failure is retried, and each wait and its end are reported', async () => {
   const clock = manualClock();
   const { work, onWait, waited } = failing('TIMEOUT', 'TIMEOUT');
   const done = retry(work, { clock, patienceMs: 60_000, signal: never, onWait });
@@ -34,7 +34,7 @@ test.each<Code>(['UNREACHABLE', 'NO_SUCH_DATASET', 'INTERNAL'])('%s fails at onc
   expect([tries(), waited]).toEqual([1, []]);
 });
 
-test('a failure that does not pass within the patience is final', async () => {
+test('a failure that outlasts the patience is final', async () => {
   const clock = manualClock();
   const { work, onWait, tries } = failing(...Array.from({ length: 5 }, (): Code => 'TIMEOUT'));
   const slow = () => clock.sleep(10_000).then(work);
@@ -46,14 +46,14 @@ test('a failure that does not pass within the patience is final', async () => {
   expect(tries(), 'patience begins with the first failure').toBe(3);
 });
 
-test('patience begins when the work begins to wait for its turn, where it did', async () => {
+test('the patience starts when the work starts to wait for its turn', async () => {
   const { work, tries } = failing('TIMEOUT', 'TIMEOUT');
   const options = { clock: manualClock(), patienceMs: 500, signal: never, since: () => -600, onWait: () => {} };
   await expect(retry(work, options)).rejects.toMatchObject({ code: 'TIMEOUT' });
   expect(tries()).toBe(1);
 });
 
-test('an abort ends the work and the waiting with its reason', async () => {
+test('an abort ends the work and the wait with its reason', async () => {
   const reason = new ZpsendError('ABORTED', 'by request');
   for (const work of [() => new Promise<never>(() => {}), failing('TIMEOUT', 'TIMEOUT').work]) {
     const stop = new AbortController();

@@ -31,8 +31,8 @@ const check = (starts: ReceiveCheck['starts'], into: string[], properties?: Rece
     ...checkedParts({ source: 'smos-01', starts, ...(properties && { properties }) }, 'dr-1', config(...into), 1e6),
   ].flatMap(({ refused }) => refused);
 
-describe('what a receiver refuses of a plan', () => {
-  it('is what its rules do not allow, with the rule to add', () => {
+describe('the datasets that a receiver refuses', () => {
+  it('are those that its rules do not allow, with the rule to add', () => {
     const [one, ...others] = check([start('tank/a'), start('dozer/a')], ['tank']);
     expect(others).toEqual([]);
     expect(one).toMatchObject({ dataset: 'dozer/a', error: { code: 'NOT_ALLOWED' } });
@@ -41,7 +41,7 @@ describe('what a receiver refuses of a plan', () => {
     );
   });
 
-  it('is a conflict, a property, an origin and a parent that are not allowed', () => {
+  it('include forbidden conflicts, properties, origins and parents', () => {
     const from = { name: 'zones/a@0', guid: '9', kind: 'snapshot' as const };
     const before = { kind: 'rollback' as const, guid: '1', to: { name: 'tank/a@0', guid: '9' }, destroys: [] };
     const rollback = check([{ ...start('tank/a', { type: 'incremental', from }), before }], ['tank']);
@@ -61,7 +61,7 @@ describe('what a receiver refuses of a plan', () => {
     });
   });
 
-  it('of ten thousand datasets is asked and answered in messages of bounded size', () => {
+  it('of ten thousand are checked in messages of bounded size', () => {
     const name = (at: number) => `tank/${'x'.repeat(200)}${at}`;
     const starts = Array.from({ length: 10_000 }, (_, at) => start(name(at)));
     const batches = [...batchesOf(starts, 128 * 1024)];
@@ -82,11 +82,11 @@ describe('what a receiver refuses of a plan', () => {
   });
 });
 
-it('a plan is checked by the machine that was listed, and by no other of its name', async () => {
+it('a plan is checked only by the machine that was listed, not by another of its name', async () => {
   const asked: unknown[] = [];
   const publish = (_subject: string, _body: string, { headers }: { headers?: MsgHdrs }) => {
     asked.push(machineIn(headers));
-    throw new Error('nobody is asked here');
+    throw new Error('no receiver is asked here');
   };
   const bus = {
     ...{ connected: true, maxPayload: 1e6, options: {}, onDisconnected: () => () => {} },
@@ -100,11 +100,11 @@ it('a plan is checked by the machine that was listed, and by no other of its nam
     datasets,
     { host: 'dr-1', id },
   );
-  await expect(answer).rejects.toThrow('nobody is asked here');
+  await expect(answer).rejects.toThrow('no receiver is asked here');
   expect(asked).toEqual([{ id }]);
 });
 
-describe('a plan without what is refused', () => {
+describe('a plan without refused datasets', () => {
   const error: ErrorBody = { code: 'NOT_ALLOWED', message: 'no', retryable: false };
   const chain = (target: string, steps: Step[] = [step(target)]): DatasetPlan => ({
     sourceDataset: `zones/${target}`,
@@ -118,11 +118,11 @@ describe('a plan without what is refused', () => {
       new Map(refused.map((target) => [target, error])),
     );
 
-  it('is the whole plan where nothing is', () => {
+  it('is the whole plan if the receiver refuses none', () => {
     expect(checked([chain('t/a')])).toEqual({ ok: true, steps: [step('t/a')] });
   });
 
-  it('lacks also what would lie in it or be cloned from it, and keeps the others', () => {
+  it('excludes also datasets below them and their clones, and keeps the others', () => {
     const clone = step('t/c', { from: { name: 'zones/t/a@1', guid: '1', kind: 'snapshot' }, origin: 't/a@1' });
     const plan = checked([chain('t/a'), chain('t/a/x'), chain('t/b'), chain('t/c', [clone])], 't/a');
     expect(plan).toMatchObject({ ok: true, steps: [step('t/b')] });
@@ -133,7 +133,7 @@ describe('a plan without what is refused', () => {
     ]);
   });
 
-  it('is a refusal where nothing is left, and a plan without steps where a dataset lacked nothing', () => {
+  it('is a refusal if nothing is left, and a plan without steps if a dataset lacked nothing', () => {
     expect(checked([chain('t/a'), chain('t/a/x')], 't/a')).toMatchObject({ ok: false, error: { code: 'NOT_ALLOWED' } });
     expect(checked([chain('t/a'), chain('t/b', [])], 't/a')).toMatchObject({ ok: true, steps: [] });
   });

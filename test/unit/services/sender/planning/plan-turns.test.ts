@@ -4,29 +4,29 @@ import { retry } from '../../../../../services/sender/job/retry.ts';
 import { openPlanTurns, turnsOfOne } from '../../../../../services/sender/planning/plan-turns.ts';
 import { manualClock } from '../../../../support/manual-clock.ts';
 
-/** Work that lasts until it is ended, and how much of it has begun. */
+/** Work that lasts until it is ended, and how much of it has started. */
 function openWork() {
-  const begun: { end: (outcome: 'done' | 'failed') => void }[] = [];
+  const started: { end: (outcome: 'done' | 'failed') => void }[] = [];
   const work = () =>
     new Promise<string>((resolve, reject) => {
-      begun.push({ end: (outcome) => (outcome === 'done' ? resolve(outcome) : reject(new Error(outcome))) });
+      started.push({ end: (outcome) => (outcome === 'done' ? resolve(outcome) : reject(new Error(outcome))) });
     });
-  return { begun, work };
+  return { started, work };
 }
 
-test('plans for one target take turns, a few at once, and one that fails makes room too', async () => {
-  const [turns, { begun, work }] = [openPlanTurns(), openWork()];
+test('plans for one target take turns, a few at once, and a failed one frees its turn', async () => {
+  const [turns, { started, work }] = [openPlanTurns(), openWork()];
   const plans = Array.from({ length: 10 }, () => turns('smos-00', work));
   const outcomes = Promise.allSettled(plans);
-  await expect.poll(() => begun.length).toBe(4);
+  await expect.poll(() => started.length).toBe(4);
   await Promise.resolve();
-  expect(begun.length).toBe(4);
-  begun[0]?.end('failed');
-  begun[1]?.end('done');
-  await expect.poll(() => begun.length).toBe(6);
+  expect(started.length).toBe(4);
+  started[0]?.end('failed');
+  started[1]?.end('done');
+  await expect.poll(() => started.length).toBe(6);
   for (let ended = 2; ended < 10; ended += 1) {
-    await expect.poll(() => begun.length).toBeGreaterThan(ended);
-    begun[ended]?.end('done');
+    await expect.poll(() => started.length).toBeGreaterThan(ended);
+    started[ended]?.end('done');
   }
   expect((await outcomes).map(({ status }) => status)).toEqual([
     'rejected',
@@ -34,19 +34,19 @@ test('plans for one target take turns, a few at once, and one that fails makes r
   ]);
 });
 
-test('plans for a target that does not answer keep those for another one from nothing', async () => {
+test('plans for a target that does not answer delay no plan for another target', async () => {
   const [turns, hung, work] = [openPlanTurns(), openWork(), openWork()];
   for (let n = 0; n < 9; n += 1) void turns('smos-00', hung.work);
   const other = turns('smos-02', work.work);
-  await expect.poll(() => work.begun.length).toBe(1);
-  work.begun[0]?.end('done');
+  await expect.poll(() => work.started.length).toBe(1);
+  work.started[0]?.end('done');
   expect(await other).toBe('done');
-  expect(hung.begun.length).toBe(4);
+  expect(hung.started.length).toBe(4);
 });
 
 describe('a plan that waits for its turn', () => {
-  test('leaves the queue when its job is aborted, and plans no more', async () => {
-    const [turns, { begun, work }] = [openPlanTurns(), openWork()];
+  test('leaves the queue when its job is aborted, and is not made', async () => {
+    const [turns, { started, work }] = [openPlanTurns(), openWork()];
     const running = Array.from({ length: 4 }, () => turns('smos-00', work));
     const stop = new AbortController();
     const planned: string[] = [];
@@ -57,20 +57,20 @@ describe('a plan that waits for its turn', () => {
     stop.abort(reason);
     await expect(aborted).rejects.toBe(reason);
     expect(planned).toEqual([]);
-    begun[0]?.end('done');
+    started[0]?.end('done');
     await next;
-    for (const { end } of begun) end('done');
+    for (const { end } of started) end('done');
     await Promise.all(running);
     expect(planned).toEqual(['next']);
     await expect(plan('late', stop.signal)).rejects.toBe(reason);
     expect(planned).toEqual(['next']);
   });
 
-  test('that is aborted as its turn comes gives it to the next', async () => {
-    const [turns, { begun, work }] = [openPlanTurns(), openWork()];
+  test('that is aborted at its turn passes the turn to the next', async () => {
+    const [turns, { started, work }] = [openPlanTurns(), openWork()];
     const stop = new AbortController();
     const reason = new ZpsendError('ABORTED', 'by request');
-    // right after it has given its place away
+    // right after it has passed its turn on
     const first = turns('smos-00', async () => {}).then(() => stop.abort(reason));
     for (let n = 0; n < 3; n += 1) void turns('smos-00', work);
     const aborted = turns('smos-00', async () => 'planned', { signal: stop.signal });
@@ -78,7 +78,7 @@ describe('a plan that waits for its turn', () => {
     await first;
     await expect(aborted).rejects.toBe(reason);
     expect(await next).toBe('planned');
-    expect(begun.length).toBe(3);
+    expect(started.length).toBe(3);
   });
 
   const subject = 'zfs.smos-00.snapshots';
@@ -88,7 +88,7 @@ describe('a plan that waits for its turn', () => {
     ['TIMEOUT', {}, 'fulfilled'],
     ['DIVERGED', { subject }, 'fulfilled'],
   ])('for a target of which a plan ends with %s %j is %s', async (code, details, status) => {
-    const [turns, { begun, work }, other] = [openPlanTurns(), openWork(), openWork()];
+    const [turns, { started, work }, other] = [openPlanTurns(), openWork(), openWork()];
     const error = new ZpsendError(code, code, { ...details });
     const fails = Promise.withResolvers<never>();
     const failing = turns('smos-00', () => fails.promise);
@@ -100,10 +100,10 @@ describe('a plan that waits for its turn', () => {
     await expect(failing).rejects.toBe(error);
     const expected = status === 'rejected' ? { status, reason: error } : { status, value: 'planned' };
     expect(await waits).toEqual([expected, expected, expected]);
-    expect(begun.length).toBe(3);
-    // the place is free again
+    expect(started.length).toBe(3);
+    // the turn is free again
     expect(await turns('smos-00', async () => 'planned')).toBe('planned');
-    other.begun[0]?.end('done');
+    other.started[0]?.end('done');
     expect(await elsewhere).toBe('planned');
   });
 });
@@ -111,7 +111,7 @@ describe('a plan that waits for its turn', () => {
 describe('64 jobs for a target whose listing hangs', () => {
   const minute = 60_000;
 
-  test('end by their patience, and not one after the other', async () => {
+  test('all fail within their patience, not one after the other', async () => {
     const clock = manualClock();
     const all = openPlanTurns();
     const silence = new ZpsendError('TIMEOUT', 'no answer', { subject: 'zfs.smos-00.snapshots' });

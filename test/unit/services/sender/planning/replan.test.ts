@@ -4,7 +4,7 @@ import { refuse } from '../../../../../lib/plan/refusal.ts';
 import { replanner } from '../../../../../services/sender/planning/replan.ts';
 import { contextOf } from '../../../../support/planning.ts';
 
-describe('planning again', () => {
+describe('a replan', () => {
   const inventory = { host: 'smos-01', datasets: [] };
   const step = { type: 'full' as const, to: { name: 'tank/a@1', guid: '1' }, targetDataset: 'tank/a' };
   const refusal = refuse('DIVERGED', 'has diverged');
@@ -20,19 +20,19 @@ describe('planning again', () => {
   );
   const of = (sourceDataset: string) => ({ sourceDataset, steps: [] });
 
-  test('gives a dataset its own steps, or its own refusal', async () => {
+  test('returns a dataset’s own steps, or its own refusal', async () => {
     expect(await replan(of('tank/a'))).toEqual({ steps: [step] });
     expect(await replan(of('tank/b'))).toEqual(refusal);
   });
 
-  test('of a dataset that is gone is NO_SUCH_DATASET', async () => {
+  test('of a missing dataset is NO_SUCH_DATASET', async () => {
     await expect(replan(of('tank/c'))).rejects.toMatchObject({
       code: 'NO_SUCH_DATASET',
       details: { dataset: 'tank/c' },
     });
   });
 
-  test('gives a refusal of everything to whoever asks', async () => {
+  test('that is refused as a whole fails every caller', async () => {
     const all = replanner(
       context,
       async () => ({ plans: refusal, source: inventory, target: inventory }),

@@ -22,12 +22,12 @@ const says = (rules: ReturnType<typeof rulesOf>, order: SendOrder) => refusal(ru
 const toDst: SendOrder = { dataset: 'tank/vm', to: 'dst' };
 
 describe('without send.allow', () => {
-  test('whatever is ordered may be sent, raw or plain', () => {
+  test('every request may be sent, raw or plain', () => {
     expect(says(undefined, toDst)).toBe('fine');
     expect(says(undefined, { ...toDst, raw: false })).toBe('fine');
   });
 
-  test('no other host may order anything', () =>
+  test('no other host may request a send', () =>
     expect(says(undefined, { ...toDst, from: 'other' })).toBe('NOT_ALLOWED'));
 });
 
@@ -39,12 +39,12 @@ describe('with send.allow', () => {
   );
 
   test.each<[string, SendOrder, string]>([
-    ['what it names', { dataset: 'tank', to: 'dst' }, 'fine'],
-    ['what lies below', toDst, 'fine'],
+    ['a dataset that a rule names', { dataset: 'tank', to: 'dst' }, 'fine'],
+    ['a dataset below it', toDst, 'fine'],
     ['another pool', { dataset: 'pool/a', to: 'dst' }, 'NOT_ALLOWED'],
     ['a name that begins alike', { dataset: 'tank2', to: 'dst' }, 'NOT_ALLOWED'],
     ['a dataset whose own rule names another host', { dataset: 'tank/secret', to: 'dr' }, 'NOT_ALLOWED'],
-    ['and below that', { dataset: 'tank/secret/x', to: 'dr' }, 'NOT_ALLOWED'],
+    ['a dataset below such a dataset', { dataset: 'tank/secret/x', to: 'dr' }, 'NOT_ALLOWED'],
     ['raw: required, before it is planned', { dataset: 'tank/secret', to: 'dst' }, 'fine'],
     ['raw: required, and it is raw', { dataset: 'tank/secret', to: 'dst', raw: true }, 'fine'],
     ['raw: required, and it is plain', { dataset: 'tank/secret', to: 'dst', raw: false }, 'NOT_ALLOWED'],
@@ -54,7 +54,7 @@ describe('with send.allow', () => {
 
   test('an empty list allows nothing', () => expect(says(rulesOf(), toDst)).toBe('NOT_ALLOWED'));
 
-  test('of two rules for one dataset either will do', () => {
+  test('one of two rules for a dataset is enough', () => {
     const two = rulesOf({ dataset: 'tank', to: '*', raw: 'required' }, { dataset: 'tank', to: 'dst' });
     expect(says(two, { ...toDst, raw: false })).toBe('fine');
     expect(says(two, { dataset: 'tank', to: 'dr', raw: false })).toBe('NOT_ALLOWED');
@@ -69,7 +69,7 @@ describe('with send.allow', () => {
     expect(says(own, toDst)).toBe('NOT_ALLOWED');
   });
 
-  test('a refusal names the rule that decides, or the one to add', () => {
+  test('a refusal names the rule that decides, or the rule to add', () => {
     expect(refusal(rules, { dataset: 'pool/a', to: 'dst' })?.message).toEqual(
       mentions('{dataset: "pool/a", to: "dst"}'),
     );
@@ -79,12 +79,12 @@ describe('with send.allow', () => {
   });
 });
 
-describe('conflict in an order of another host', () => {
+describe('a conflict policy in another host’s request', () => {
   const rules = rulesOf({ dataset: 'tank', to: 'dst', from: 'other' }, { dataset: 'tank', to: 'dst' });
   const asked = { dataset: 'tank/vm@1', to: { host: 'dst' } };
 
   test.each(['rollback', 'rotate'] as const)(
-    '%s is refused, with what to do, and is this host its own to order',
+    '%s is refused with the fix; this host may request it itself',
     (conflict) => {
       const order = (from?: string) => () => checkRequest(rules, contextOf({ ...asked, conflict }), from);
       expect(order('other')).toThrow(
@@ -98,12 +98,12 @@ describe('conflict in an order of another host', () => {
     },
   );
 
-  test.each([undefined, 'refuse'] as const)('%s clears nothing', (conflict) =>
+  test.each([undefined, 'refuse'] as const)('%s destroys nothing', (conflict) =>
     expect(() => checkRequest(rules, contextOf({ ...asked, ...(conflict && { conflict }) }), 'other')).not.toThrow(),
   );
 });
 
-describe('rules that take from this host itself what one above gives', () => {
+describe('rules that exclude this host from a rule above', () => {
   const above = { dataset: 'tank', to: 'b', raw: 'required' };
   const deeper = { dataset: 'tank/vm', to: 'c', from: 'other' };
   const taken = (...allow: object[]) => takenFromItself(rulesOf(...allow) ?? []);
@@ -116,9 +116,9 @@ describe('rules that take from this host itself what one above gives', () => {
   test.each([
     ['nothing above', [deeper]],
     ['a rule above for other hosts only', [{ ...above, from: 'third' }, deeper]],
-    ['a rule of its own for the same dataset', [above, deeper, { dataset: 'tank/vm', to: 'd' }]],
+    ['a rule for this host and the same dataset', [above, deeper, { dataset: 'tank/vm', to: 'd' }]],
     ['a rule there for every host', [above, { ...deeper, from: '*' }]],
-    ['a deeper rule of its own', [above, { dataset: 'tank/vm', to: 'd' }]],
+    ['a deeper rule for this host', [above, { dataset: 'tank/vm', to: 'd' }]],
     [
       'one above that is taken already',
       [
@@ -126,5 +126,5 @@ describe('rules that take from this host itself what one above gives', () => {
         { ...deeper, from: 'third' },
       ],
     ],
-  ])('with %s there is nothing to tell', (_, allow) => expect(taken(...allow)).toEqual([]));
+  ])('with %s no rule is reported', (_, allow) => expect(taken(...allow)).toEqual([]));
 });

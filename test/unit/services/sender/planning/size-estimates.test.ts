@@ -39,7 +39,7 @@ async function all(parts: AsyncIterable<Step[]>): Promise<Step[][]> {
 const soon = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 describe('the sizes of a plan', () => {
-  test('are ZFS’s own where it has one, in the order of the steps, some asked for at once', async () => {
+  test('are ZFS’s estimates in the order of the steps, some requested at once', async () => {
     const { most, ...deps } = zfsThat(soon);
     const parts = await all(withSizes(deps, stepsOf(100)));
     expect(parts.flat()).toEqual(
@@ -49,7 +49,7 @@ describe('the sizes of a plan', () => {
     expect(parts, 'what is known soon is one part').toHaveLength(1);
   });
 
-  test('are reported as far as they are known while others take long', async () => {
+  test('are reported as they come in while others take long', async () => {
     const late = Promise.withResolvers<void>();
     const deps = zfsThat((n) => (n === 7 ? late.promise : soon()));
     const parts = withSizes(deps, stepsOf(20), 20);
@@ -63,7 +63,7 @@ describe('the sizes of a plan', () => {
     expect(rest.map(({ to }) => Number(to.guid))).toEqual(Array.from({ length: 14 }, (_, n) => n + 7));
   });
 
-  test('are not asked for any more when the reader has left', async () => {
+  test('are not requested after the reader has left', async () => {
     const clock = manualClock();
     const { zfs, asked } = zfsThat(() => clock.sleep(5));
     const parts = withSizes({ zfs, clock }, stepsOf(500), 20);
@@ -76,13 +76,13 @@ describe('the sizes of a plan', () => {
     expect(asked.length).toBeLessThan(before + 5);
   });
 
-  test('of a very long plan are those of the listing', async () => {
+  test('come from the listing if the plan is very long', async () => {
     const { asked, ...deps } = zfsThat(soon);
     expect((await all(withSizes(deps, stepsOf(2001)))).flat()).toEqual(stepsOf(2001));
     expect(asked).toEqual([]);
   });
 
-  test('of no steps are nothing', async () => {
+  test('of no steps are empty', async () => {
     expect(await all(withSizes(zfsThat(soon), []))).toEqual([]);
   });
 });
@@ -90,7 +90,7 @@ describe('the sizes of a plan', () => {
 describe('the sizes of a job', () => {
   const MiB = 1024 * 1024;
 
-  test('are asked for only of large steps that are still to come', async () => {
+  test('are requested only for large steps that are still to be sent', async () => {
     const { zfs, asked, most } = zfsThat(soon);
     const steps = [stepOf(1, 100 * MiB), stepOf(2, MiB), stepOf(3, 20 * MiB), stepOf(4, 0), stepOf(10, 9 * MiB)];
     const [first] = steps;

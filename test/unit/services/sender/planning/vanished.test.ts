@@ -27,10 +27,10 @@ interface Case {
 const broughtTo = (target = 'p/elsewhere', guids: readonly string[] = []): Arrived[] =>
   guids.map((guid) => ({ targetDataset: target, to: { name: `p/x@${guid}`, guid } }));
 
-/** What words name, in their order. */
+/** The names in a text, in their order. */
 const namesIn = (message: string): string => message.match(/@\w+|p\/a[\w/]*|\bsrc\b/g)?.join(' ') ?? '';
 
-/** `done; names of the note`, what is left to send, or the code it fails with and what that names. */
+/** `done; names of the note`, the remaining snapshots, or the code and the names of its failure. */
 function outcome({ ask, before, after, target = on(), received = target, of = 'p/a', ...brought }: Case): string {
   const asked = request('p/a', ask);
   const planned = planDatasets(asked, before, target);
@@ -52,16 +52,16 @@ const all = at(dataset('p/a', '@1,1 @2,2 @3,3'));
 const one = on(dataset('p/a', '@1,1'));
 const tree = at(dataset('p/a', '@d,1'), dataset('p/a/kid', '@d,2'));
 
-describe('what vanishes at the source while a job runs', () => {
+describe('snapshots that vanish at the source during a job', () => {
   test.each<[string, Case, string]>([
     ['nothing', { before: all, after: all, received: one, arrived: ['1'] }, 'p/a@2, p/a@3'],
     [
-      'one of several snapshots: the others go on',
+      'one of several snapshots: the others are sent',
       { before: all, after: at(dataset('p/a', '@1,1 @3,3')), received: one, arrived: ['1'] },
       'p/a@3; @2 p/a src',
     ],
     [
-      'all that were to come: what arrived is all there is',
+      'all remaining snapshots: the arrived ones are the result',
       { before: all, after: at(dataset('p/a', '@1,1')), received: one, arrived: ['1'] },
       'done; @2 @3 p/a src',
     ],
@@ -76,12 +76,12 @@ describe('what vanishes at the source while a job runs', () => {
       'NO_SUCH_SNAPSHOT: @1 @2 @3 p/a src p/a src',
     ],
     [
-      'all of them, and all have arrived, one of them unheard',
+      'all of them after all have arrived, one of them unreported',
       { before: all, after: at(dataset('p/a', '')), received: on(dataset('p/a', '@1,1 @2,2 @3,3')), arrived: ['1'] },
       'done',
     ],
     [
-      'all of them, and the one that was named has arrived unheard',
+      'all of them after the named one has arrived unreported',
       {
         ask: { dataset: 'p/a@3' },
         before: all,
@@ -128,7 +128,7 @@ describe('what vanishes at the source while a job runs', () => {
       'NO_SUCH_SNAPSHOT: p/a src @1',
     ],
     [
-      'the snapshot of a full stream, in whose place another one has its name',
+      'the snapshot of a full stream, whose name another one has',
       { ask: { dataset: 'p/a@1', full: true }, before: all, after: at(dataset('p/a', '@1,7')) },
       'p/a@1; @1 p/a src',
     ],
@@ -158,7 +158,7 @@ describe('what vanishes at the source while a job runs', () => {
       'NO_SUCH_SNAPSHOT: @d p/a/kid src',
     ],
     [
-      'the same where what lacks it may be left out',
+      'the same, if a dataset without it may be left out',
       {
         ask: { ...whole, dataset: 'p/a@d', skipMissing: true },
         before: tree,
@@ -179,24 +179,24 @@ describe('what vanishes at the source while a job runs', () => {
       'done; @d p/a/kid src',
     ],
     [
-      'all snapshots of a package, and nothing has arrived',
+      'all snapshots of a package, before any has arrived',
       { ask: whole, before: tree, after: at(dataset('p/a', ''), dataset('p/a/kid', '')), of: 'p/a/kid' },
       'NO_SUCH_SNAPSHOT: @d p/a/kid src p/a src',
     ],
   ])('%s', (_, scene, expected) => {
     const found = outcome(scene);
-    // what a refusal says of the rest is the planner's affair
+    // the planner decides the rest of a refusal
     expect(found.startsWith('NO_SUCH') ? found.slice(0, expected.length) : found).toBe(expected);
   });
 
-  test('what stands in the way of the rest is told as that', () => {
+  test('a refusal of the remaining steps is reported as it is', () => {
     const received = on(dataset('p/a', '@1,1 @mine,9'));
     expect(outcome({ before: all, after: at(dataset('p/a', '@1,1 @3,3')), received, arrived: ['1'] })).toMatch(
       /^DIVERGED: /,
     );
   });
 
-  test('what the target has no more is not what the source has lost', () => {
+  test('a snapshot that only the target lost has not vanished at the source', () => {
     const after = at(dataset('p/a', '@1,1 @2,2'));
     const received = on(dataset('p/a', '@9,9'));
     expect(outcome({ before: all, after, received, arrived: ['1'] })).toMatch(/^DIVERGED: /);

@@ -60,9 +60,9 @@ describe('a policy', () => {
 
   test.each<[string, () => Policy, string[]]>([
     ['into itself', () => policy('zones/vm', ['a']), ['zones/vm', 'a']],
-    ['into what lies in it', () => policy('zones/vm', ['a:zones/vm/copy']), ['zones/vm', 'zones/vm/copy']],
-    ['into what it lies in', () => policy('zones/vm', ['a:zones']), ['zones/vm', 'zones']],
-    ['twice to one place', () => policy('zones/vm', ['b', 'b:zones/vm']), ['zones/vm', 'b']],
+    ['into a dataset below itself', () => policy('zones/vm', ['a:zones/vm/copy']), ['zones/vm', 'zones/vm/copy']],
+    ['into a dataset above itself', () => policy('zones/vm', ['a:zones']), ['zones/vm', 'zones']],
+    ['twice to one target', () => policy('zones/vm', ['b', 'b:zones/vm']), ['zones/vm', 'b']],
     [
       'with a package inside another',
       () => policy('zones/vm', ['b', 'b:zones/vm/x'], tree),
@@ -70,11 +70,11 @@ describe('a policy', () => {
     ],
     ['recursive and not', () => policy('zones/vm', ['b'], { recursive: false, package: 'replication' }), ['recursive']],
     ['excluding something of one dataset', () => policy('zones/vm', ['b'], { exclude: ['x'] }), ['--exclude']],
-  ])('%s is refused, in words that say so', (_what, make, facts) => {
+  ])('%s is refused with an error that names it', (_what, make, facts) => {
     expect(make).toThrow(expect.objectContaining({ code: 'BAD_REQUEST', message: mentions(...facts) }));
   });
 
-  test('is about what it sends, and nothing else', () => {
+  test('covers only the datasets and snapshots that it sends', () => {
     const one = policy('zones/vm', ['b']);
     expect(['zones/vm', 'zones/vm/1'].map((name) => covers(one, name))).toEqual([true, false]);
     const all = policy('zones/vm', ['b'], { ...tree, exclude: ['zones/vm/*/tmp', 'scratch'], snapshots: ['daily*'] });
@@ -84,17 +84,17 @@ describe('a policy', () => {
   });
 });
 
-describe('a circle', () => {
+describe('a replication loop', () => {
   test.each<[string, Policy[], boolean]>([
     ['there and back', [policy('t/x', ['b'], {}, 'a'), policy('t/x', ['a'], {}, 'b')], true],
-    ['back to another place', [policy('t/x', ['b:p/x'], {}, 'a'), policy('p/x', ['a:t/y'], {}, 'b')], false],
+    ['back to another dataset', [policy('t/x', ['b:p/x'], {}, 'a'), policy('p/x', ['a:t/y'], {}, 'b')], false],
     [
       'a backup of the backups, back into the tree',
       [policy('t', ['b:p/a'], tree, 'a'), policy('p', ['a:t/from-b'], tree, 'b')],
       true,
     ],
     [
-      'the same, where what comes back is excluded',
+      'the same, with the returning dataset excluded',
       [policy('t', ['b:p/a'], { ...tree, exclude: ['from-b'] }, 'a'), policy('p', ['a:t/from-b'], tree, 'b')],
       false,
     ],
@@ -109,18 +109,18 @@ describe('a circle', () => {
       true,
     ],
     [
-      'one that sends less than the others need for it',
+      'a policy that sends less than a loop needs',
       [policy('t/x', ['b:u/x'], {}, 'a'), policy('u/x/y', ['a:t/x'], {}, 'b')],
       false,
     ],
   ])('%s', (_what, all, isLoop) => {
     const { kept, left } = withoutLoops(all);
-    // whatever closes it is left out
+    // the policy that closes it is left out
     expect([...left.keys()]).toEqual(isLoop ? all.slice(-1) : []);
     expect(kept).toEqual(isLoop ? all.slice(0, -1) : all);
   });
 
-  /** What a policy sends of a set of datasets, each with what it is a copy of. */
+  /** The part of a set of datasets that a policy sends, each with the dataset that it copies. */
   type World = Map<string, Set<string>>;
   function flow(world: World, policies: readonly Policy[]): void {
     for (const one of policies) {
@@ -135,7 +135,7 @@ describe('a circle', () => {
     }
   }
 
-  test('is found wherever something comes back to where it was sent from', () => {
+  test('is found if a dataset comes back to the host and dataset that it was sent from', () => {
     const place = fc.constantFrom('t', 't/x', 't/x/y', 't/z');
     const host = fc.constantFrom('a', 'b', 'c');
     const any = fc
@@ -157,7 +157,7 @@ describe('a circle', () => {
   });
 });
 
-describe('in force', () => {
+describe('the active policies', () => {
   const entry = (key: string, value: unknown, revision = 1): BucketPolicy => ({
     key,
     revision,
@@ -165,7 +165,7 @@ describe('in force', () => {
   });
   const names = ({ policies }: { policies: readonly Policy[] }) => policies.map(({ name }) => name);
 
-  test('are the file’s, and those of the bucket for this host and for datasets that the file does not name', () => {
+  test('are those of the file, and those of the bucket for this host and other datasets', () => {
     const file = filePolicies('a', [policySchema.parse({ dataset: 't/x', to: ['b'] })]);
     const found = activePolicies('a', file, [
       entry('a.x', { dataset: 't/x', to: ['c'] }),
@@ -186,14 +186,14 @@ describe('in force', () => {
     const found = activePolicies('a', [], [entry('a.bad', value), entry('a.good', { dataset: 't/y', to: ['b'] })]);
     expect(names(found)).toEqual(['a.good']);
     expect(found.refused).toEqual([{ name: 'a.bad', why: mentions(...facts) }]);
-    // another host's is that one's to tell
+    // another host reports its own
     expect(activePolicies('b', [], [entry('a.bad', value)]).refused).toEqual([]);
   });
 
-  test('a key that names no host is told', () =>
+  test('a key that names no host is reported', () =>
     expect(activePolicies('a', [], [entry('vm', {})]).refused).toEqual([{ name: 'vm', why: mentions('<host>') }]));
 
-  test('of two that close a circle the older stays, and all hosts see it alike', () => {
+  test('of two that form a loop include the older, on every host alike', () => {
     const entries = [
       entry('b.back', { dataset: 't/x', to: ['a'] }, 7),
       entry('a.there', { dataset: 't/x', to: ['b'] }, 3),
@@ -204,13 +204,13 @@ describe('in force', () => {
     expect(refused[0]?.why).toEqual(mentions('b:t/x', 'a:t/x', 'b.back'));
   });
 
-  test('a circle that the file closes is broken here, since no other host sees the file', () => {
+  test('exclude a file’s policy that forms a loop only here, since no other host sees the file', () => {
     const file = filePolicies('a', [policySchema.parse({ dataset: 't/x', to: ['b'] })]);
     const found = activePolicies('a', file, [entry('b.back', { dataset: 't/x', to: ['a'] })]);
     expect(found).toEqual({ policies: [], refused: [{ name: 'send.policies.0', why: mentions('b.back') }] });
   });
 
-  test('two that write to one place are not, and the same delivery twice is one', () => {
+  test('exclude a policy that writes to the target of an older one, or repeats its delivery', () => {
     const found = activePolicies(
       'a',
       [],
@@ -224,7 +224,7 @@ describe('in force', () => {
     expect(found.refused.map(({ why }) => why)).toEqual([mentions('a.one', 'a:t/x', 'b:p'), mentions('a.one', 'b:p')]);
   });
 
-  test('a file with two that do not go together is refused whole', () => {
+  test('a file with two contradicting policies is refused whole', () => {
     const both = [
       { dataset: 't/x', recursive: true, to: ['a:u/x'] },
       { dataset: 'u', recursive: true, to: ['a:t/x/y'] },

@@ -83,13 +83,13 @@ const table: Record<Phase, Record<Said, PolicyTarget | typeof same>> = {
 };
 
 describe.each(Object.keys(table) as Phase[])('a policy target that is %s', (phase) => {
-  test.each(Object.entries(table[phase]))('and is told: %s', (said, expected) => {
+  test.each(Object.entries(table[phase]))('handles the event: %s', (said, expected) => {
     const { policyTarget, start } = next(policyTargets[phase], eventOf(said as Said), times);
     expect(policyTarget).toEqual(expected === same ? policyTargets[phase] : expected);
     expect(start).toBe(false);
   });
 
-  test('starts a run when its time has come, if it waits for a time', () => {
+  test('starts a run at its time, if it waits for a time', () => {
     const { policyTarget, start } = next(
       policyTargets[phase],
       { type: 'wake', now: dueOf(policyTargets[phase]) ?? now },
@@ -103,7 +103,7 @@ describe.each(Object.keys(table) as Phase[])('a policy target that is %s', (phas
 const play = (policyTarget: PolicyTarget, ...events: TargetEvent[]): PolicyTarget =>
   events.reduce((at, event) => next(at, event, times).policyTarget, policyTarget);
 
-test('triggers that keep coming put a run off for a second, and no longer', () => {
+test('repeated triggers delay a run by at most a second', () => {
   let policyTarget = play({ phase: 'resting', due: 50_000 }, { type: 'trigger', now: 0 });
   for (let at = 10; at < 2000; at += 10) {
     const due = dueOf(policyTarget) ?? 0;
@@ -116,31 +116,31 @@ test('triggers that keep coming put a run off for a second, and no longer', () =
   throw new Error('it never began');
 });
 
-test('triggers while it runs are one more run, whose failures are counted from the beginning', () => {
+test('triggers during a run cause one more run, whose failures are counted from zero', () => {
   const ended = play(policyTargets.running, { type: 'trigger', now }, { type: 'trigger', now }, eventOf('done'));
   expect(ended).toEqual(settling(now + 30));
   expect(play(policyTargets.running, { type: 'trigger', now }, eventOf('refused'))).toEqual(settling(now + 30));
 });
 
-test('what was heard during a run that failed does not hasten the next', () => {
+test('a trigger during a failed run does not hasten the next', () => {
   expect(play(policyTargets.running, { type: 'trigger', now }, eventOf('passing'))).toMatchObject({ phase: 'waiting' });
 });
 
-test('a trigger is not lost while somebody else runs it, and a silent one is taken over', () => {
+test('a trigger is kept while another sender runs, and a silent sender’s run is taken over', () => {
   expect(play(policyTargets.elsewhere, { type: 'trigger', now }, eventOf('other-over'))).toEqual(settling(now + 30));
   expect(next(policyTargets.elsewhere, { type: 'wake', now: 12_000 }, times).start).toBe(true);
 });
 
-test('waits between failures grow from one second to five minutes', () => {
+test('the delays after failures grow from one second to five minutes', () => {
   expect([1, 2, 3, 9, 10, 10_000].map(targetBackOff)).toEqual([1000, 2000, 4000, 256_000, 300_000, 300_000]);
 });
 
-test('a new policy target begins at its time, or right after a trigger', () => {
+test('a new policy target starts at its time, or right after a trigger', () => {
   expect(dueOf(fresh(now, now + 5000))).toBe(now + 5000);
   expect(dueOf(play(fresh(now, now + 5000), { type: 'trigger', now: now + 100 }))).toBe(now + 130);
 });
 
-test('whatever happens, what is not running waits for a time, and a trigger is followed by a run that began after it', () => {
+test('under any events an idle target waits for a time, and a later run follows each trigger', () => {
   const said = fc.constantFrom<Said>('trigger', 'wake', 'done', 'passing', 'refused', 'other-runs', 'other-over');
   fc.assert(
     fc.property(fc.array(fc.record({ said, after: fc.nat(5000) }), { maxLength: 60 }), (events) => {
@@ -160,7 +160,7 @@ test('whatever happens, what is not running waits for a time, and a trigger is f
         const event = { ...eventOf(what), now: at };
         tell(event);
       }
-      // from here on nothing else is heard, and every run goes well
+      // from here on no other event comes, and every run succeeds
       for (let turn = 0; owed && turn < 10; turn += 1) {
         if (policyTarget.phase === 'running') tell({ type: 'ended', outcome: 'done', now: at });
         at = Math.max(at, dueOf(policyTarget) ?? at);

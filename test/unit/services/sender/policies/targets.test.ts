@@ -12,7 +12,7 @@ const policy = (dataset: string, to: PolicyConfig['to'], more: Partial<PolicyCon
 const keys = (policyTargets: readonly { key: string }[]): string[] => policyTargets.map(({ key }) => key);
 const [toB, toC] = ['t/a to b:t/a', 't/a to c:t/a'];
 
-/** PolicyTargets of one policy with two targets, whose first look is over. */
+/** PolicyTargets of one policy with two targets, whose first listing is over. */
 function rested(more: Partial<PolicyConfig> = {}) {
   const policyTargets = openPolicyTargets(times);
   policyTargets.use([policy('t/a', ['b', 'c'], more)], 0);
@@ -22,7 +22,7 @@ function rested(more: Partial<PolicyConfig> = {}) {
 }
 
 describe('policy targets', () => {
-  test('of one policy that hear the same trigger begin together, and then it is taken', () => {
+  test('of one policy with the same trigger start together, and then acknowledge it', () => {
     const policyTargets = rested();
     let taken = 0;
     const take = () => {
@@ -36,7 +36,7 @@ describe('policy targets', () => {
     expect([policyTargets.due, taken]).toEqual([undefined, 2]);
   });
 
-  test('that run take a trigger at once, and run once more', () => {
+  test('that run acknowledge a trigger at once, and run once more', () => {
     const policyTargets = rested();
     policyTargets.trigger('t/a@1', 6000, () => {});
     policyTargets.wake(6030);
@@ -49,7 +49,7 @@ describe('policy targets', () => {
     expect(keys(policyTargets.wake(7030))).toEqual([toB]);
   });
 
-  test('take what is about nothing of theirs at once, and do nothing', () => {
+  test('acknowledge an unrelated trigger at once, and do not run', () => {
     const policyTargets = rested({ recursive: true, exclude: ['tmp'] });
     for (const name of ['t/b@1', 't/ab@1', 't@1', 't/a/tmp@1']) {
       let taken = false;
@@ -61,7 +61,7 @@ describe('policy targets', () => {
     expect(policyTargets.due).toBe(5000 + times.reconcile);
   });
 
-  test('of a policy that is read again unchanged go on as they are, and one that has changed is looked at anew', () => {
+  test('of an unchanged policy keep their state when it is read again, and those of a changed one run again', () => {
     const policyTargets = rested();
     policyTargets.use([policy('t/a', ['b', 'c'])], 6000);
     expect(policyTargets.due).toBe(5000 + times.reconcile);
@@ -70,7 +70,7 @@ describe('policy targets', () => {
     expect(policyTarget?.policy.request.compression).toBe('zstd');
   });
 
-  test('of a policy that is gone end, and what they had heard is taken', () => {
+  test('of a removed policy end, and acknowledge their triggers', () => {
     const policyTargets = rested();
     let taken = false;
     policyTargets.trigger('t/a@1', 6000, () => {
@@ -82,7 +82,7 @@ describe('policy targets', () => {
     expect([policyTargets.due, keys(policyTargets.wake(1e9))]).toEqual([undefined, []]);
   });
 
-  test('that others run are left to them, and taken over when they fall silent', () => {
+  test('that another sender runs are left to it, and taken over when it is silent', () => {
     const policyTargets = rested();
     policyTargets.feed(toB, { type: 'other-runs', now: 6000 });
     policyTargets.trigger('t/a@1', 6001, () => {});

@@ -29,7 +29,7 @@ const steps = [step(1), step(2)];
 const key = '>1';
 
 const back = { kind: 'rollback' as const, guid: '9', to: { name: 'tank/a@s1', guid: '1' }, destroys: [] };
-const aside = { kind: 'rename' as const, from: 'tank/a', to: 'tank/a_diverged_1', guid: '9' };
+const rotation = { kind: 'rename' as const, from: 'tank/a', to: 'tank/a_diverged_1', guid: '9' };
 
 type EventType = ChainEvent['type'];
 
@@ -146,7 +146,7 @@ describe.each(Object.entries(table))('a chain that is %s', (phase, cells) => {
   });
 });
 
-/** Plays events one after the other and gathers what was asked for. */
+/** Plays events one after the other and gathers the effects. */
 function run(state: ChainState, ...all: ChainEvent[]): { state: ChainState; effects: ChainEffect[] } {
   const effects: ChainEffect[] = [];
   let now = state;
@@ -160,7 +160,7 @@ function run(state: ChainState, ...all: ChainEvent[]): { state: ChainState; effe
 const failed = (error: ErrorBody, now = 1000, moved = false): ChainEvent => ({ type: 'failed', error, now, moved });
 
 describe('a whole chain', () => {
-  test('holds, asks, transfers and releases, step by step', () => {
+  test('holds, requests, transfers and releases, step by step', () => {
     const { held, ready, arrived, released, planned } = events;
     const oneStep = [held, ready, arrived, released];
     const { state, effects } = run(begin, planned, ...oneStep, ...oneStep);
@@ -173,7 +173,7 @@ describe('a whole chain', () => {
     expect(run(begin, { type: 'planned', steps: [] })).toMatchObject({ state: { phase: 'done' }, effects: [report] });
   });
 
-  test('that is refused tells its evidence', () => {
+  test('that is refused returns its evidence', () => {
     const evidence = { newestCommon: null, sourceOnly: ['a'], targetOnly: ['b'] };
     const { state } = run(begin, { type: 'plan-refused', error: fault('DIVERGED'), evidence });
     expect(state).toMatchObject({ phase: 'failed', evidence, error: { code: 'DIVERGED' } });
@@ -198,7 +198,7 @@ describe('abort', () => {
     ),
   );
 
-  test.each(cases)('while %s ends the chain when %s comes, and no hold is left', (phase, _type, answer) => {
+  test.each(cases)('while %s ends the chain after the answer %s, and no hold is left', (phase, _type, answer) => {
     const { state, effects } = run(states[phase], events.abort, events.abort, answer, events.released);
     expect(['done', 'failed']).toContain(state.phase);
     if (phase !== 'done') expect(state.error).toEqual(aborted);
@@ -220,7 +220,7 @@ describe('a failure of a step', () => {
     discard: 'waiting',
   };
 
-  test.each(Object.keys(codes) as Code[])('%s does what its remedy says', (code) => {
+  test.each(Object.keys(codes) as Code[])('%s is handled as its remedy requires', (code) => {
     const remedy = remedies[code];
     const { state, effects } = run(states.asking, failed(fault(code)), events.released);
     expect(state.phase).toBe(phaseAfter[remedy]);
@@ -231,7 +231,7 @@ describe('a failure of a step', () => {
     expect(after.discard).toBe(remedy === 'discard');
   });
 
-  test('that makes the partial state useless asks to drop it, and only once', () => {
+  test('that makes the partial state useless discards it, and only once', () => {
     const again = [events.released, events.waited, events.planned, events.held];
     const { state, effects } = run(states.transferring, failed(fault('RESUME_STALE')), ...again);
     expect(effects.at(-1)).toEqual({ type: 'ask', discard: true });
@@ -241,7 +241,7 @@ describe('a failure of a step', () => {
     expect(cut.effects.at(-1), 'what has come since is of use').toEqual({ type: 'ask', discard: false });
   });
 
-  test('is borne as long as patience lasts', () => {
+  test('is retried until the patience ends', () => {
     const busy = (now: number) =>
       run(
         states.asking,
@@ -256,7 +256,7 @@ describe('a failure of a step', () => {
     expect(busy(1001 + limits.patience)).toMatchObject({ phase: 'failed', error: { code: 'BUSY' } });
   });
 
-  test('after bytes have moved begins the patience anew', () => {
+  test('after bytes have moved starts the patience again', () => {
     const again = [events.released, events.waited, events.planned, events.held, events.ready];
     const late = 2000 + limits.patience;
     const cut = (moved: boolean) =>
@@ -265,7 +265,7 @@ describe('a failure of a step', () => {
     expect(cut(false).state.phase).toBe('failed');
   });
 
-  test('is forgotten when the step arrives', () => {
+  test('is cleared when the step arrives', () => {
     const { state } = run(
       states.transferring,
       failed(broken),
@@ -280,7 +280,7 @@ describe('a failure of a step', () => {
     expect(state.error).toBeUndefined();
   });
 
-  test('that says the listing is old replans at once; the same step failing so again and again ends the chain', () => {
+  test('that shows an outdated listing replans at once; repeated failures of the same step end the chain', () => {
     const vanished = failed(fault('NO_SUCH_SNAPSHOT'));
     let state: ChainState = states.holding;
     let plans = 0;
@@ -294,7 +294,7 @@ describe('a failure of a step', () => {
     expect(plans).toBe(3);
   });
 
-  test('a snapshot that vanished is skipped: the new plan begins with another step, and patience is not touched (I3)', () => {
+  test('a vanished snapshot is skipped: the new plan starts with another step, and keeps the patience (I3)', () => {
     const impatient = { ...limits, patience: 0 };
     let state: ChainState = states.holding;
     for (let n = 3; n < 20; n += 1) {
@@ -306,18 +306,18 @@ describe('a failure of a step', () => {
     }
   });
 
-  test('a receiver that is gone is waited for, also while planning again', () => {
+  test('an absent receiver is waited for, also during a replan', () => {
     const unreachable = failed(fault('UNREACHABLE'));
     expect(run(states.asking, unreachable, events.released).state.phase).toBe('waiting');
     expect(run({ ...begin, steps }, unreachable).state.phase).toBe('waiting');
   });
 });
 
-describe('a receiver that has no room yet', () => {
+describe('a receiver that is full', () => {
   const full = (now: number) => failed(fault('BUSY', { reason: 'queued' }), now);
   const again = [events.released, events.waited, events.held];
 
-  test('is asked again however often and long it says so: it lives, and its turn-taking is no failure', () => {
+  test('is asked again without limit: it is online, and waiting for a turn is no failure', () => {
     let state: ChainState = states.asking;
     for (let turn = 0; turn < maxTries * 3; turn += 1) {
       const played = run(state, full(turn * limits.patience), events.released);
@@ -329,36 +329,36 @@ describe('a receiver that has no room yet', () => {
     }
   });
 
-  test('is asked soon again after it had room once', () => {
+  test('is asked again soon after it had room once', () => {
     const busy = run(states.asking, full(1), ...again, full(2), ...again, full(3), ...again).state;
     const { effects } = run(busy, events.ready, events.arrived, events.released, events.held, full(4), events.released);
     expect(effects.at(-1)).toEqual({ type: 'wait', ms: backOff(0) });
   });
 
-  test('does not use up the patience that earlier failures left, nor forget how many there were', () => {
+  test('does not reduce the patience that earlier failures left, and keeps their number', () => {
     const late = 2000 + limits.patience;
     const cut = [failed(broken, 1000), events.released, events.waited, events.planned, events.held];
     const { state } = run(states.transferring, ...cut, full(late), ...again, events.ready, failed(broken, late + 10));
     expect(state).toMatchObject({ after: { kind: 'wait' }, trouble: { count: 2 } });
   });
 
-  test('is given up when the job is aborted', () => {
+  test('is not asked again after the job is aborted', () => {
     const waiting = run(states.asking, full(1), events.released).state;
     expect(run(waiting, events.abort)).toMatchObject({ state: { phase: 'failed', error: aborted }, effects: [report] });
     expect(run(states.asking, events.abort, full(1), events.released).state.phase).toBe('failed');
   });
 
-  test('BUSY of another kind, or from elsewhere, is a failure like others', () => {
+  test('BUSY of another kind, or of another origin, is an ordinary failure', () => {
     expect(run(states.transferring, full(1)).state.trouble?.count).toBe(1);
     expect(run(states.asking, failed(fault('BUSY'))).state.trouble?.count).toBe(1);
   });
 });
 
-describe('what a chain waits for', () => {
+describe('the reason of a chain’s wait', () => {
   const unreachable = failed(fault('UNREACHABLE'), 1000);
   const until = 1000 + limits.patience;
 
-  test('stays the same over all tries, with the moment at which patience ends, until the receiver is ready', () => {
+  test('stays the same over all tries, with the end of the patience, until the receiver is ready', () => {
     let state: ChainState = states.asking;
     for (const now of [1000, 2000, 3000]) {
       state = next(state, failed(fault('UNREACHABLE'), now), limits)[0];
@@ -371,7 +371,7 @@ describe('what a chain waits for', () => {
     expect(run(state, events.ready).state.waits).toBeUndefined();
   });
 
-  test('has no end while a receiver has no room, and is nothing where it asks again at once or has ended', () => {
+  test('has no end while a receiver is full, and is absent if the chain asks at once or has ended', () => {
     expect(run(states.asking, failed(fault('BUSY', { reason: 'queued' }))).state.waits).toEqual({
       error: fault('BUSY', { reason: 'queued' }),
     });
@@ -379,7 +379,7 @@ describe('what a chain waits for', () => {
     expect(run(states.asking, unreachable, events.released, events.abort).state.waits).toBeUndefined();
   });
 
-  test('is waited for as long as was said, however often that is asked', () => {
+  test('lasts until the patience ends, over any number of retries', () => {
     const patient = { ...limits, patience: 1e6 };
     let state: ChainState = states.asking;
     let now = 1000;
@@ -399,19 +399,19 @@ describe('I5: a rollback that may have been done', () => {
   };
 
   test.each(['BUSY', 'LOCKED', 'UNREACHABLE', 'STREAM_BROKEN', 'TIMEOUT'] as const)(
-    'is planned again and never asked for again: %s while its stream was sent',
+    'is planned again and never requested again: %s while its stream was sent',
     (code) => expect(asksFor('transferring', back, code)).toEqual([{ type: 'plan' }]),
   );
 
-  test('one that cannot have begun is asked for again, and so is a renaming, which the receiver finds done', () => {
+  test('is requested again if it cannot have started; so is a renaming, which the receiver finds done', () => {
     expect(asksFor('asking', back, 'LOCKED')).toEqual([hold]);
-    expect(asksFor('transferring', aside, 'BUSY')).toEqual([hold]);
+    expect(asksFor('transferring', rotation, 'BUSY')).toEqual([hold]);
     expect(asksFor('transferring', undefined, 'BUSY')).toEqual([hold]);
   });
 });
 
-describe('a lock that somebody holds', () => {
-  /** Two refusals in a row, each told by a receiver. */
+describe('a lock that another transfer holds', () => {
+  /** Two refusals in a row, each by a receiver. */
   const twice = (one: ErrorDetails, two: ErrorDetails) =>
     run(
       states.asking,
@@ -423,7 +423,7 @@ describe('a lock that somebody holds', () => {
       events.released,
     ).state;
 
-  test('whose holder is seen to live fails the chain at the second refusal, with who holds it', () => {
+  test('fails the chain at the second refusal if its holder makes progress, with the holder’s name', () => {
     const details = { transfer: 'other1', by: 'i1', source: 'smos-02', life: 8 };
     expect(twice({ transfer: 'other1', by: 'i1', life: 7 }, details)).toMatchObject({
       phase: 'failed',
@@ -433,33 +433,33 @@ describe('a lock that somebody holds', () => {
 
   test.each<[string, ErrorDetails, ErrorDetails]>([
     [
-      'whose holder shows no life',
+      'whose holder makes no progress',
       { transfer: 'other1', by: 'i1', life: 7 },
       { transfer: 'other1', by: 'i1', life: 7 },
     ],
     [
-      'that is a transfer of the same job',
+      'that a transfer of the same job holds',
       { transfer: 'job1t1', by: 'i1', life: 7 },
       { transfer: 'job1t1', by: 'i1', life: 8 },
     ],
-    ['that has changed hands', { transfer: 'other1', by: 'i1', life: 7 }, { transfer: 'other2', by: 'i1', life: 8 }],
+    ['that has another holder', { transfer: 'other1', by: 'i1', life: 7 }, { transfer: 'other2', by: 'i1', life: 8 }],
     [
-      'told by two instances that count differently',
+      'reported by two instances that count differently',
       { transfer: 'other1', by: 'i1', life: 7 },
       { transfer: 'other1', by: 'i2', life: 8 },
     ],
-    ['by nobody knows whom', {}, {}],
+    ['whose holder is unknown', {}, {}],
   ])('%s is waited for', (_what, one, two) => {
     expect(twice(one, two)).toMatchObject({ phase: 'waiting', error: { code: 'LOCKED' } });
   });
 
-  test('is not waited for beyond patience', () => {
+  test('is not waited for after the patience ends', () => {
     const dead = failed(fault('LOCKED', { transfer: 'other1', by: 'i1', life: 7 }), 1001 + limits.patience);
     const { state } = run({ ...states.asking, trouble }, dead, events.released);
     expect(state).toMatchObject({ phase: 'failed', error: { code: 'LOCKED' } });
   });
 
-  test('another failure between two refusals begins the watching anew', () => {
+  test('starts the watch again after another failure between two refusals', () => {
     const locked = (life: number) => failed(fault('LOCKED', { transfer: 'other1', by: 'i1', life }));
     const again = [events.released, events.waited, events.held];
     const { state } = run(
@@ -475,7 +475,7 @@ describe('a lock that somebody holds', () => {
   });
 });
 
-/** What may answer each effect; `cancel` and `report` want no answer. */
+/** The possible answers to each effect; `cancel` and `report` want no answer. */
 type Asking = Exclude<ChainEffect['type'], 'cancel' | 'report'>;
 
 const someError = fc.constantFrom(...(Object.keys(codes) as Code[])).chain((code) =>
@@ -499,7 +499,7 @@ const somePlan = fc.constantFrom(
   ),
 );
 
-/** Answers that a world without luck gives: nothing ever arrives. */
+/** Answers of a world in which no snapshot ever arrives. */
 const unlucky: Record<Asking, fc.Arbitrary<ChainEvent>> = {
   plan: fc.oneof(
     somePlan.filter((event) => event.type === 'planned' && event.steps.length > 0),
@@ -575,7 +575,7 @@ function play(
   return state;
 }
 
-test('I3: whatever answers come, holds stand only around the running step, and each is released', () => {
+test('I3: under any answers holds exist only around the running step, and each is released', () => {
   const ends = new Map<string, number>();
   fc.assert(
     fc.property(fc.gen(), fc.nat(120), (gen, abortAt) => {
@@ -587,7 +587,7 @@ test('I3: whatever answers come, holds stand only around the running step, and e
   for (const phase of ['done', 'failed']) expect(ends.get(phase) ?? 0).toBeGreaterThan(50);
 });
 
-test('a chain that never has luck ends', () => {
+test('a chain that always fails ends', () => {
   const most = maxTries * 8;
   fc.assert(
     fc.property(fc.gen(), (gen) => {
@@ -598,7 +598,7 @@ test('a chain that never has luck ends', () => {
 });
 
 test.each<[string, (turn: number) => ChainEvent]>([
-  ['a listing that changes with every look', (turn) => failed(fault('BASE_MISSING'), turn)],
+  ['a listing that changes every time', (turn) => failed(fault('BASE_MISSING'), turn)],
   ['a dataset that is busy', (turn) => failed(fault('BUSY'), turn)],
   ['a link that breaks after every few bytes', (turn) => failed(broken, turn * 1e6, true)],
   ['a receiver that keeps its partial state', () => events['ready-with-stale-partial']],
@@ -612,18 +612,18 @@ test.each<[string, (turn: number) => ChainEvent]>([
   expect(state.phase).toBe('failed');
 });
 
-test('I5: a rollback that finds what its plan does not list ends the chain; after a renaming it is planned again', () => {
+test('I5: a rollback that finds unlisted snapshots ends the chain; a renaming is planned again', () => {
   const event: ChainEvent = { type: 'failed', error: fault('DIVERGED'), now: 1000, moved: false };
   for (const [before, kind] of [
     [back, 'fail'],
-    [aside, 'wait'],
+    [rotation, 'wait'],
   ] as const) {
     const state: ChainState = { ...begin, steps: [{ ...step(2), before }], phase: 'transferring' };
     expect(next(state, event, limits)[0]).toMatchObject({ phase: 'releasing', after: { kind } });
   }
 });
 
-test('I9: where the target saw no end of another rollback, and has noted that, it is planned again', () => {
+test('I9: an unfinished rollback that the target has noted is planned again', () => {
   const error = { ...fault('DIVERGED'), details: { reason: 'rollback-unfinished' } };
   const state: ChainState = { ...begin, steps: [{ ...step(2), before: back }], phase: 'transferring' };
   expect(next(state, { type: 'failed', error, now: 1000, moved: false }, limits)[0]).toMatchObject({

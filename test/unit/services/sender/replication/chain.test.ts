@@ -13,7 +13,7 @@ import { contextOf } from '../../../../support/planning.ts';
 const log = logOf(pino({ enabled: false }));
 const step: Step = { type: 'full', to: { name: 'zones/test@one', guid: '1' }, targetDataset: 'tank/test' };
 
-/** What a chain tells where a hold fails with this on stderr, and how often it asks for a transfer. */
+/** The reports of a chain whose hold fails with this on stderr, and how often it requests a transfer. */
 async function withoutHold(stderr: string): Promise<{ told: ChainNews[]; asked: number }> {
   const ended = Promise.withResolvers<void>();
   const told: ChainNews[] = [];
@@ -55,14 +55,14 @@ test('a snapshot of a writable pool that cannot be held is not sent', async () =
   expect(asked).toBe(0);
 });
 
-test('a snapshot of a read-only pool is sent without a hold, and a note says so', async () => {
+test('a snapshot of a read-only pool is sent without a hold, with a note', async () => {
   const { told, asked } = await withoutHold('cannot hold: pool is read-only');
   expect(told[0]).toMatchObject({ type: 'noted', note: { kind: 'read-only-source' } });
   expect(asked).toBe(1);
 });
 
-describe('what a target has moves only when its transfer has resolved', () => {
-  /** A chain of one step whose transfer ends as the test says, and what it has moved, in order. */
+describe('a chain moves its marks only when its transfer has resolved', () => {
+  /** A chain of one step whose transfer ends as the test says, and its marks and reports, in order. */
   async function chainOf(isWhole: boolean) {
     const moved: string[] = [];
     const running = Promise.withResolvers<void>();
@@ -106,7 +106,7 @@ describe('what a target has moves only when its transfer has resolved', () => {
     return { moved, ended: ended.promise, ...end };
   }
 
-  test('by the word of its receiver: cursor, news, and then the hold', async () => {
+  test('in order: cursor, report, and then the hold', async () => {
     const { moved, resolve, ended } = await chainOf(true);
     resolve();
     await ended;
@@ -116,7 +116,7 @@ describe('what a target has moves only when its transfer has resolved', () => {
   test.each([
     [true, ['settled', 'markTentative', 'released', 'ended']],
     [false, ['settled', 'released', 'ended']],
-  ])('and not when it fails, whether all was sent or not: %j', async (isWhole, expected) => {
+  ])('and no mark when it fails, whether all bytes were sent or not: %j', async (isWhole, expected) => {
     const { moved, reject, ended } = await chainOf(isWhole);
     reject(new ZpsendError('NO_SPACE', 'the pool is full'));
     await ended;

@@ -19,13 +19,13 @@ test.each(Object.keys(codes) as Code[])('%s has a remedy that fits its kind', (c
   else expect(['fail', 'replan']).toContain(remedies[code]);
 });
 
-test('what the pool, the permissions or the person must mend ends the job', () => {
+test('a failure that the pool, the permissions or the user must fix ends the job', () => {
   for (const code of ['NOT_ALLOWED', 'NO_SPACE', 'MODIFIED', 'KEY_REQUIRED', 'UNSUPPORTED', 'ABORTED'] as const) {
     expect(remedies[code]).toBe('fail');
   }
 });
 
-test('a NATS server that takes too small messages ends no job: it goes on when the limit is raised', () => {
+test('a NATS server with a small message limit ends no job: it continues when the limit is raised', () => {
   const small = payloadTrouble({ maxPayload: 1000, server: 'nats-1:4222' })?.toBody();
   expect(small && [remedyOf(small), isPassing(small)]).toEqual(['wait-replan', true]);
   const other = new ZpsendError('UNSUPPORTED', 'x', { dataset: 'tank/a' }).toBody();
@@ -34,13 +34,13 @@ test('a NATS server that takes too small messages ends no job: it goes on when t
   expect(payloadTrouble({ maxPayload: leastPayload, server: 'nats-1:4222' })).toBeUndefined();
 });
 
-test('a first listing is asked for again after what passes; nobody there at the very beginning is a wrong name', () => {
+test('a first listing is retried after a passing failure; no reply at the start means a wrong name', () => {
   const passing = (Object.keys(codes) as Code[]).filter((code) => isPassing({ code }));
   expect(passing).toEqual(['LOCKED', 'BUSY', 'STREAM_BROKEN', 'RESUME_STALE', 'TIMEOUT']);
   expect(isPassing({ code: 'UNREACHABLE', details: { reason: 'connection-lost' } })).toBe(true);
 });
 
-test('a receiver without room differs from other things that are busy by its reason', () => {
+test('a full receiver differs from other BUSY errors by its reason', () => {
   const busy = (details?: ErrorDetails) => new ZpsendError('BUSY', 'x', details).toBody();
   expect(isQueued(busy({ reason: 'queued' }))).toBe(true);
   expect(isQueued(busy())).toBe(false);
@@ -48,7 +48,7 @@ test('a receiver without room differs from other things that are busy by its rea
   expect(isQueued({ ...busy({ reason: 'queued' }), code: 'LOCKED' })).toBe(false);
 });
 
-test('waits grow from a quarter of a second to three seconds and stay there', () => {
+test('the waits grow from a quarter of a second to three seconds', () => {
   expect([0, 1, 2, 3, 4, 5, 40].map(backOff)).toEqual([250, 500, 1000, 2000, 3000, 3000, 3000]);
 });
 
@@ -58,7 +58,7 @@ describe('the holder of a lock', () => {
   test('is read from a refusal', () => {
     const details = { transfer: 'other1', life: 3, by: 'i1', dataset: 'tank/a' };
     expect(holderIn(refusal(details))).toEqual({ transfer: 'other1', life: 3, by: 'i1' });
-    // where another instance has it, only its lock tells
+    // if another instance has it, only its lock names it
     const hashed = { transferHash: '0123456789abcdef', life: 3, by: 'i1' };
     expect(holderIn(refusal(hashed))).toEqual({ transfer: '0123456789abcdef', life: 3, by: 'i1' });
   });
@@ -69,25 +69,25 @@ describe('the holder of a lock', () => {
     refusal({ transfer: 'other1', life: '3' }),
     refusal({ life: 3, by: 'i1' }),
     new ZpsendError('BUSY', 'x', { transfer: 'other1', life: 3, by: 'i1' }).toBody(),
-  ])('is not guessed from %j', (error) => expect(holderIn(error)).toBeUndefined());
+  ])('is undefined for %j', (error) => expect(holderIn(error)).toBeUndefined());
 
   const before: Holder = { transfer: 'other1', life: 3, by: 'i1' };
   const others = () => false;
 
-  test('is a rival when it is seen to live', () => {
+  test('is a rival if it makes progress', () => {
     expect(isRival(before, { ...before, life: 4 }, others)).toBe(true);
   });
 
   test.each<[string, Holder | undefined, Holder | undefined]>([
-    ['was not seen before', undefined, before],
+    ['is unknown before', undefined, before],
     ['is gone', before, undefined],
-    ['shows no life', before, before],
+    ['makes no progress', before, before],
     ['counts backwards', before, { ...before, life: 2 }],
     ['is another transfer', before, { ...before, transfer: 'other2', life: 4 }],
-    ['was told of by another instance', before, { ...before, by: 'i2', life: 4 }],
+    ['is reported by another instance', before, { ...before, by: 'i2', life: 4 }],
   ])('that %s is no rival', (_what, one, two) => expect(isRival(one, two, others)).toBe(false));
 
-  test('that is our own earlier transfer is no rival', () => {
+  test('is no rival if it is our own earlier transfer', () => {
     expect(isRival(before, { ...before, life: 4 }, (transfer) => transfer === 'other1')).toBe(false);
   });
 });

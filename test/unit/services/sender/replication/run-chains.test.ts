@@ -26,7 +26,7 @@ const planOf = (dataset: string, guid: string, keyFrom?: string): DatasetPlan =>
 /** A clock on which no wait takes time. */
 const clock = { ...manualClock(), sleep: async () => {} };
 
-test('a job whose root has vanished fails for what waits for its key, and starts none of that', async () => {
+test('a vanished root fails the chains that wait for its key, and none of them starts', async () => {
   const held: string[] = [];
   const zfs: Pick<Zfs, 'hold' | 'release'> = {
     async hold(_, snapshots) {
@@ -65,7 +65,7 @@ test('a job whose root has vanished fails for what waits for its key, and starts
   expect(held).not.toContain('t/r/a@2');
 });
 
-test('a lock that another receiver instance knows by its hash alone, of a transfer of this job, is waited for', async () => {
+test('a lock of this job’s own transfer that another instance knows only by its hash is waited for', async () => {
   const quiet = () => {};
   const says: Partial<ChainLog> = { step: quiet, asking: quiet, waiting: quiet, failed: quiet };
   const say: Partial<JobLog> = { lost: quiet, chain: () => says as ChainLog };

@@ -11,7 +11,7 @@ const broken = new ZpsendError('NO_SPACE', 'out of space').toBody();
 const aborted = new ZpsendError('ABORTED', 'by request').toBody();
 const guidOf = (name: string): string => String([...name].reduce((sum, c) => (sum * 31 + c.charCodeAt(0)) % 1e9, 7));
 
-/** `full a@1`, `a@2`, or `b@1 < a@2`, a clone of what is a@2 on the target. Datasets `x` are `back/x` on the target. */
+/** `full a@1`, `a@2`, or `b@1 < a@2`, a clone of a@2 on the target. Datasets `x` are `back/x` on the target. */
 function stepOf(text: string): Step {
   const [words = '', origin] = text.split(' < ');
   const isFull = words.startsWith('full ');
@@ -42,8 +42,8 @@ const renamed = (from: string, to: string, plan: DatasetPlan): DatasetPlan => {
   return { ...plan, steps: first ? [{ ...first, before }, ...rest] : [] };
 };
 
-describe('chains that wait for another to rename something', () => {
-  test('go below what follows its source, and to the name that it leaves', () => {
+describe('chains that wait for another chain’s renaming', () => {
+  test('run below a dataset that follows its source, and at the name that it leaves', () => {
     const schedule = scheduleOf(
       [renamed('a', 'z', chain('z@2')), chain('full a@1'), chain('z/kid@2'), chain('b@2')],
       4,
@@ -52,7 +52,7 @@ describe('chains that wait for another to rename something', () => {
     expect(arrives(schedule, 0, 'z@2')).toEqual(starts(1, 2));
   });
 
-  test('begin as clones of what was moved aside', () => {
+  test('start as clones of a rotated dataset', () => {
     const schedule = scheduleOf(
       [renamed('a', 'a_diverged_1', chain('a@2 < a_diverged_1@1')), chain('c@2 < a_diverged_1@1'), chain('b@2')],
       4,
@@ -61,16 +61,16 @@ describe('chains that wait for another to rename something', () => {
     expect(arrives(schedule, 0, 'a@2')).toEqual(starts(1));
   });
 
-  test('come first where they are planned first, and find it under the name that it still has', () => {
+  test('run first if they are planned first, under the old name of the dataset', () => {
     const schedule = scheduleOf([chain('c@2 < a@1'), renamed('a', 'a_diverged_1', chain('full a@1'))], 4);
     expect(names(schedule.begin())).toEqual(starts(0, 1));
   });
 });
 
-describe('chains that need nothing of each other', () => {
+describe('independent chains', () => {
   const five = ['a', 'b', 'c', 'd', 'e'].map((name) => chain(`full ${name}@1`));
 
-  test('run in the order of the plan, no more at once than the limit', () => {
+  test('run in the order of the plan, up to the limit at once', () => {
     const schedule = scheduleOf(five, 2);
     expect(names(schedule.begin())).toEqual(starts(0, 1));
     expect(arrives(schedule, 0, 'a@1'), 'a step that arrived makes no room').toEqual(none);
@@ -82,17 +82,17 @@ describe('chains that need nothing of each other', () => {
     expect(schedule.isOver).toBe(true);
   });
 
-  test('do not stop because one failed', () => {
+  test('do not stop if one fails', () => {
     const schedule = scheduleOf(five, 1);
     schedule.begin();
     for (const next of [1, 2, 3, 4]) expect(names(schedule.ended(next - 1, broken))).toEqual(starts(next));
   });
 
-  test('an increment below another increment is one of them', () => {
+  test('include an increment below another increment', () => {
     expect(names(scheduleOf([chain('a@2'), chain('a/b@2')], 2).begin())).toEqual(starts(0, 1));
   });
 
-  test('a dataset with no steps is never started, and nothing waits for it', () => {
+  test('exclude a dataset without steps, which blocks no chain', () => {
     const empty: DatasetPlan = { sourceDataset: 'a', targetDataset: 'back/a', steps: [] };
     const schedule = scheduleOf([empty, chain('full a/b@1')], 4);
     expect(names(schedule.begin())).toEqual(starts(1));
@@ -103,24 +103,24 @@ describe('chains that need nothing of each other', () => {
 });
 
 describe('a new dataset', () => {
-  test('waits for the first snapshot of the one above it, and for no more', () => {
+  test('waits only for the first snapshot of the dataset above it', () => {
     const schedule = scheduleOf([chain('full a@1', 'a@2'), chain('full a/b@1'), chain('full a/b/c@1')], 4);
     expect(names(schedule.begin())).toEqual(starts(0));
     expect(arrives(schedule, 0, 'a@1')).toEqual(starts(1));
     expect(arrives(schedule, 1, 'a/b@1')).toEqual(starts(2));
   });
 
-  test('waits for the nearest above it that the plan makes, where the receiver makes those between', () => {
+  test('waits for the nearest planned dataset above it, if the receiver creates those between', () => {
     const schedule = scheduleOf([chain('full a@1'), chain('full a/x/y/b@1')], 4);
     expect(names(schedule.begin())).toEqual(starts(0));
     expect(arrives(schedule, 0, 'a@1')).toEqual(starts(1));
   });
 
-  test('does not wait for one above it that is there already', () => {
+  test('does not wait for an existing dataset above it', () => {
     expect(names(scheduleOf([chain('a@2'), chain('full a/b@1')], 4).begin())).toEqual(starts(0, 1));
   });
 
-  test('whatever arrives first of the one above it will do, since that may have been planned again', () => {
+  test('starts with any first snapshot of the dataset above it, which may have been replanned', () => {
     const schedule = scheduleOf([chain('full a@1', 'a@2'), chain('full a/b@1')], 4);
     schedule.begin();
     expect(arrives(schedule, 0, 'a@7')).toEqual(starts(1));
@@ -130,7 +130,7 @@ describe('a new dataset', () => {
 describe('a clone', () => {
   const plan = [chain('full a@1', 'a@2', 'a@3'), chain('b@1 < a@2', 'b@2'), chain('c@1 < b@1')];
 
-  test('waits for the very snapshot that it is a clone of', () => {
+  test('waits for its origin', () => {
     const schedule = scheduleOf(plan, 4);
     expect(names(schedule.begin())).toEqual(starts(0));
     expect(arrives(schedule, 0, 'a@1')).toEqual(none);
@@ -139,7 +139,7 @@ describe('a clone', () => {
     expect(arrives(schedule, 1, 'b@1')).toEqual(starts(2));
   });
 
-  test('waits for both its origin and the dataset above it, in whatever order they come', () => {
+  test('waits for both its origin and the dataset above it, in any order', () => {
     const both = [chain('full a@1', 'a@2'), chain('full p@1'), chain('p/b@1 < a@2')];
     for (const [one, two] of [
       [0, 1],
@@ -152,23 +152,23 @@ describe('a clone', () => {
     }
   });
 
-  test('of what the target has already waits for nothing', () => {
+  test('waits for nothing if the target has its origin', () => {
     expect(names(scheduleOf([chain('a@3'), chain('b@1 < a@2')], 4).begin())).toEqual(starts(0, 1));
   });
 
-  test('of another dataset of the target with a snapshot of the same guid does not wait for this one', () => {
+  test('of another dataset’s snapshot with the same guid does not wait for this one', () => {
     const elsewhere = { ...stepOf('b@1 < a@2'), origin: 'back/old@2' };
     const plan = [chain('full a@1', 'a@2'), { ...chain('b@1'), steps: [elsewhere] }];
     expect(names(scheduleOf(plan, 4).begin())).toEqual(starts(0, 1));
   });
 
-  test('starts when what brings its origin has ended well, also if it never said so', () => {
+  test('starts when the chain of its origin has succeeded, also without a report of the snapshot', () => {
     const schedule = scheduleOf(plan, 4);
     schedule.begin();
     expect(names(schedule.ended(0))).toEqual(starts(1));
   });
 
-  test('is not kept back by a failure after its origin came', () => {
+  test('is not blocked by a failure after its origin arrived', () => {
     const schedule = scheduleOf(plan, 1);
     schedule.begin();
     arrives(schedule, 0, 'a@2');
@@ -176,17 +176,17 @@ describe('a clone', () => {
   });
 });
 
-describe('what waits for the key of another', () => {
+describe('a chain that waits for another chain’s key', () => {
   const plan = [chain('a@2', 'a@3'), { ...chain('a/b@2'), keyFrom: 'a' }, chain('full a/b/c@1'), chain('d@2')];
 
-  test('starts with whatever arrives of that first', () => {
+  test('starts with any first snapshot of that chain', () => {
     const schedule = scheduleOf(plan, 4);
     expect(names(schedule.begin())).toEqual(starts(0, 2, 3));
     expect(arrives(schedule, 0, 'a@7')).toEqual(starts(1));
     expect(names(schedule.ended(0))).toEqual(none);
   });
 
-  test('is lost where that ends well and brought nothing: its snapshots vanished', () => {
+  test('is lost if that chain succeeded without a snapshot: its snapshots vanished', () => {
     const schedule = scheduleOf(plan, 1);
     expect(names(schedule.begin())).toEqual(starts(0));
     const { start, lost } = schedule.ended(0);
@@ -198,7 +198,7 @@ describe('what waits for the key of another', () => {
   });
 });
 
-describe('what needs a chain that failed', () => {
+describe('a chain that needs a failed chain', () => {
   const plan = [
     chain('full a@1', 'a@2'),
     chain('full a/b@1'),
@@ -207,7 +207,7 @@ describe('what needs a chain that failed', () => {
     chain('full e@1'),
   ];
 
-  test('is lost, and what needs that as well, with the code and the name of what failed; others go on', () => {
+  test('is lost, and so are those that need it, with the code and name of the failed chain; others run', () => {
     const schedule = scheduleOf(plan, 1);
     schedule.begin();
     const { start, lost } = schedule.ended(0, broken);
@@ -221,7 +221,7 @@ describe('what needs a chain that failed', () => {
     expect(schedule.isOver).toBe(true);
   });
 
-  test('is lost only as far as it still needs it', () => {
+  test('is lost only if it still needs it', () => {
     const schedule = scheduleOf(plan, 1);
     schedule.begin();
     arrives(schedule, 0, 'a@1');
@@ -229,7 +229,7 @@ describe('what needs a chain that failed', () => {
   });
 });
 
-test('after an abort nothing starts, and what was to come is lost with its reason', () => {
+test('after an abort no chain starts, and the remaining chains are lost with its reason', () => {
   const schedule = scheduleOf([chain('full a@1'), chain('full a/b@1'), chain('full c@1'), chain('full d@1')], 2);
   expect(names(schedule.begin())).toEqual(starts(0, 2));
   expect(schedule.abort(aborted).lost).toEqual([1, 3].map((chain) => ({ chain, error: aborted })));
@@ -256,7 +256,7 @@ function play(plan: readonly DatasetPlan[], limit: number, fate: (chain: number)
   for (let chain = running.shift(); chain !== undefined; chain = running.shift()) {
     const error = fate(chain);
     const steps = error ? [] : (plan[chain]?.steps ?? []);
-    // those that come run beside it
+    // later ones run beside it
     running.unshift(chain);
     for (const { to } of steps) act(schedule.arrived(chain, to.guid));
     running.shift();
@@ -266,7 +266,7 @@ function play(plan: readonly DatasetPlan[], limit: number, fate: (chain: number)
   return { began, lost };
 }
 
-test('whatever the plan and whatever fails, each chain is started once or lost once, and only after what it needs', () => {
+test('under any plan and failures each chain is started once or lost once, after the chains that it needs', () => {
   const plans = fc.array(fc.record({ parent: fc.nat(), origin: fc.option(fc.nat()), steps: fc.nat(3) }), {
     minLength: 1,
     maxLength: 30,

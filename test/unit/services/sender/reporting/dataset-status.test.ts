@@ -35,9 +35,9 @@ const planned = {
 };
 
 /**
- * A job's board, and what it has put so far, by key.
- * @param known what the board says of the target before, by key
- * @param unread how often the board cannot be read
+ * A job's status, and the entries it has put so far, by key.
+ * @param known the entries of the target before, by key
+ * @param unread how often the status cannot be read
  */
 function open(startedBy?: 'policy', known: Record<string, StatusEntry> = {}, unread = 0) {
   const entries = new Map<string, () => StatusEntry>();
@@ -77,7 +77,7 @@ function open(startedBy?: 'policy', known: Record<string, StatusEntry> = {}, unr
 const seen = (told: Map<string, StatusEntry>) =>
   [...told].map(([key, { run, lag, error }]) => [key, run?.state, lag?.snapshots, error?.code]);
 
-test('what has nothing to do is done with the plan, and what cannot be sent has failed', () => {
+test('a dataset without steps is done with the plan, and a refused one has failed', () => {
   const { board, told } = open();
   board.listed(planned);
   expect(seen(told())).toEqual([
@@ -88,8 +88,8 @@ test('what has nothing to do is done with the plan, and what cannot be sent has 
 });
 
 test.each<[string, ErrorBody | undefined, unknown[]]>([
-  ['refused as a whole fails what it would have sent', whole, ['failed', 'done', 'failed']],
-  ['that ends well fails nothing more', undefined, [undefined, 'done', 'failed']],
+  ['refused as a whole fails the datasets to send', whole, ['failed', 'done', 'failed']],
+  ['that succeeds fails nothing more', undefined, [undefined, 'done', 'failed']],
 ])('a job %s', (_what, error, states) => {
   const { board, told } = open();
   board.listed(planned);
@@ -99,7 +99,7 @@ test.each<[string, ErrorBody | undefined, unknown[]]>([
   expect([behind?.error?.code, stuck?.error?.code]).toEqual([error?.code, 'DIVERGED']);
 });
 
-test('a listing made while a dataset is sent changes what it lacks, and not that it is sent', () => {
+test('a listing during a run changes the lag of a dataset, and not that it is running', () => {
   const { board, told } = open();
   board.listed(planned);
   board.began('p/behind');
@@ -120,7 +120,7 @@ test('a listing made while a dataset is sent changes what it lacks, and not that
   expect(seen(told())[0]).toEqual(['src.to.dst.p/behind.t/behind', 'done', 1, undefined]);
 });
 
-test('what says nothing new of a dataset is not put, and a dataset of no plan is nobody', () => {
+test('a report without news is not put, and a dataset outside of the plan is ignored', () => {
   const { board, puts } = open();
   board.listed(planned);
   const before = puts();
@@ -130,14 +130,14 @@ test('what says nothing new of a dataset is not put, and a dataset of no plan is
   expect(puts()).toBe(before);
 });
 
-describe('a job to a target that was never sent anything', () => {
-  const away = new ZpsendError('UNREACHABLE', 'nobody answers').toBody();
+describe('a job to a target that has never received a stream', () => {
+  const away = new ZpsendError('UNREACHABLE', 'no reply').toBody();
   const denied = new ZpsendError('NOT_ALLOWED', 'not allowed').toBody();
   const fresh = { ...planned, target: { host: 'dst', datasets: [] } };
   const before: StatusEntry = { written: '2026-01-01T00:00:00.000Z' };
   const key = 'src.to.dst.p/behind.t/behind';
 
-  test('has no rows where it is refused before anything is sent: by its plan, by its receiver, by nobody', async () => {
+  test('has no rows if it is refused before anything is sent: by its plan, by its receiver, by an absent host', async () => {
     const [unplanned, refused, aborted] = [open(), open(), open()];
     unplanned.board.over(away);
     for (const { board } of [refused, aborted]) board.listed(fresh);
@@ -168,15 +168,15 @@ describe('a job to a target that was never sent anything', () => {
   });
 
   test.each<[string, ReturnType<typeof open>]>([
-    ['a policy, which stands', open('policy')],
-    ['what was sent there before, and is there no more', open(undefined, { [key]: before })],
+    ['a policy that exists', open('policy')],
+    ['a dataset that was sent before and is gone', open(undefined, { [key]: before })],
   ])('shows that it failed for %s', async (_, { board, settled }) => {
     board.listed(fresh);
     board.over(denied);
     expect((await settled()).get(key)).toMatchObject({ run: { state: 'failed' }, error: { code: 'NOT_ALLOWED' } });
   });
 
-  test('that cannot be planned fails the rows that are there, and for a policy its own', async () => {
+  test('that cannot be planned fails the existing rows, and for a policy its own row', async () => {
     const [known, policy] = [open(undefined, { [key]: before }), open('policy')];
     for (const { board } of [known, policy]) board.over(away);
     expect([...(await known.settled()).keys()]).toEqual([key]);
@@ -184,18 +184,18 @@ describe('a job to a target that was never sent anything', () => {
   });
 });
 
-describe('while the board cannot be read', () => {
-  const away = new ZpsendError('UNREACHABLE', 'nobody answers').toBody();
+describe('while the status cannot be read', () => {
+  const away = new ZpsendError('UNREACHABLE', 'no reply').toBody();
   const root = 'src.to.dst.p.t';
   const key = 'src.to.dst.p/behind.t/behind';
 
-  test('a job that cannot be planned fails all the same, and tells no lag', async () => {
+  test('a job that cannot be planned fails without a lag', async () => {
     const { board, settled } = open(undefined, {}, 1);
     board.over(away);
     expect(seen(await settled())).toEqual([[root, 'failed', undefined, 'UNREACHABLE']]);
   });
 
-  test('a dataset that fails is shown, and one that nothing was sent of is not', async () => {
+  test('a dataset that fails is shown, and an unsent one is not', async () => {
     const { board, settled } = open(undefined, {}, 2);
     board.listed({ ...planned, target: { host: 'dst', datasets: [] } });
     await settled();
@@ -203,7 +203,7 @@ describe('while the board cannot be read', () => {
     expect(seen(await settled()).map(([of, state]) => [of, state])).toEqual([['src.to.dst.p/stuck.t/stuck', 'failed']]);
   });
 
-  test('it is read again', async () => {
+  test('the status is read again', async () => {
     const { board, settled } = open(undefined, { [key]: { written: '2026-01-01T00:00:00.000Z' } }, 1);
     const [behind] = plans;
     board.listed({
@@ -216,7 +216,7 @@ describe('while the board cannot be read', () => {
   });
 });
 
-test('what the chain on the target began with is noted: as it is there, or as the first step of a seed makes it', () => {
+test('the initial flags of the chain on the target are noted: from the target, or from the first step of a seed', () => {
   const { board, told } = open('policy');
   const source = {
     host: 'src',
@@ -238,13 +238,13 @@ test('what the chain on the target began with is noted: as it is there, or as th
   ]);
 });
 
-describe('what wraps the key of an encrypted replica is noted', () => {
+describe('the key wrapping of an encrypted replica is noted', () => {
   const wrapped = (salt: string) => ({ format: 'passphrase' as const, salt });
   const key = 'src.to.dst.p/behind.t/behind';
   const from = { kind: 'snapshot' as const, name: 'p/behind@s1', guid: '1' };
   const increment = { ...step, type: 'incremental' as const, from };
   const replica = { ...entryOf('t/behind', 1), wrapping: wrapped('1') };
-  /** What is noted before and after each arrival. */
+  /** The noted wrappings before and after each arrival. */
   function noted(first: Step, there: readonly DatasetEntry[], snapshots = [1, 2]) {
     const { board, told } = open('policy');
     board.listed({
@@ -264,27 +264,27 @@ describe('what wraps the key of an encrypted replica is noted', () => {
 
   test.each<[string, Step, DatasetEntry[], (string | undefined)[]]>([
     [
-      'as it is there, until a step brings another',
+      'as the target has it, until a step brings another',
       { ...increment, wrapping: wrapped('2') },
       [replica],
       ['1', '2', '2'],
     ],
     ['as the seed brings it', { ...step, wrapping: wrapped('1') }, [], [undefined, '1', '1']],
-    ['not of what is decrypted', step, [], [undefined, undefined, undefined]],
-    ['as it is there, where a decrypted step leaves it', increment, [replica], ['1', '1', '1']],
+    ['not for a decrypted dataset', step, [], [undefined, undefined, undefined]],
+    ['as the target has it, if a decrypted step keeps it', increment, [replica], ['1', '1', '1']],
     [
-      'of a clone that takes the place of another',
+      'of a clone that replaces another dataset',
       { ...increment, origin: 't/o@s' },
       [replica],
       ['1', undefined, undefined],
     ],
-    ['of a seed that takes the place of another', { ...step, wrapping: wrapped('3') }, [replica], ['1', '3', '3']],
+    ['of a seed that replaces another dataset', { ...step, wrapping: wrapped('3') }, [replica], ['1', '3', '3']],
   ])('%s', (_, first, there, salts) => {
     expect(noted(first, there, [1, 2, 3])).toEqual(salts);
   });
 });
 
-test('what comes after the end of a job changes none of its rows', async () => {
+test('a report after the end of a job changes none of its rows', async () => {
   vi.useFakeTimers({ toFake: ['Date'], now: Date.now() });
   onTestFinished(() => void vi.useRealTimers());
   const { board, settled } = open('policy');

@@ -19,7 +19,7 @@ const before: StatusEntry = {
 };
 const shown = new Map([child, other, elsewhere].map((place) => [statusKey(place), before]));
 
-/** What is written of a job without a plan, by key. */
+/** The entries written for a job without a plan, by key. */
 async function written(
   here: readonly DatasetEntry[] | undefined,
   { isShown = false, isRead = true, isPackage = true } = {},
@@ -40,17 +40,17 @@ async function written(
   return entries;
 }
 
-test('of a package without a plan the known entries fail, and none outside of it or its target', async () => {
+test('the known entries of an unplanned package fail, and none outside of it or its target', async () => {
   expect([...(await written([])).keys()]).toEqual([statusKey(child)]);
   expect([...(await written([], { isPackage: false })).keys()]).toEqual([]);
 });
 
-test('the dataset of the request fails too where its job is shown, or the entries could not be read', async () => {
+test('the dataset of the request fails too if its job is shown, or the entries could not be read', async () => {
   for (const options of [{ isShown: true }, { isRead: false }])
     expect([...(await written([], options)).keys()]).toEqual([statusKey(root), statusKey(child)]);
 });
 
-test('where the source cannot be listed, what the target was sent stays known', async () => {
+test('the lag is kept if the source cannot be listed', async () => {
   const [entry] = (await written(undefined)).values();
   expect(entry).toMatchObject({ sent, run: { state: 'failed' }, error: { code: 'UNREACHABLE' } });
 });

@@ -6,7 +6,7 @@ import { lineForPeople, logOf } from '../../../../../services/host/log.ts';
 import { jobLog } from '../../../../../services/sender/reporting/job-log.ts';
 import { contextOf } from '../../../../support/planning.ts';
 
-/** A log with the fields of a job, and what was written to it. */
+/** A log with the fields of a job, and its lines. */
 function open() {
   const lines: string[] = [];
   const base = { hostname: 'smos-01', pid: 7 };
@@ -27,7 +27,7 @@ const next: Step = {
   targetDataset: 'tank/copy',
 };
 
-test('the steps of a dataset are told in the words of the first zpsend', () => {
+test('the steps of a dataset are logged in the words of the first zpsend', () => {
   const { lines, log } = open();
   const to = { host: 'smos-00', dataset: 'tank/copy' };
   const chain = jobLog(log, contextOf({ dataset: 'zones/test', to })).chain({
@@ -54,7 +54,7 @@ test('the steps of a dataset are told in the words of the first zpsend', () => {
   ]);
 });
 
-test('every line of a step says in its fields whose it is, of a package too', () => {
+test('every line of a step has its dataset in its fields, also in a package', () => {
   const { lines, log } = open();
   const told = jobLog(log, contextOf({ dataset: 'zones/test', to: { host: 'smos-00' }, package: 'replication' }));
   const chain = told.chain({ sourceDataset: 'zones/test', targetDataset: 'tank/copy' });
@@ -75,7 +75,7 @@ test('every line of a step says in its fields whose it is, of a package too', ()
     expect(fields(line)).toEqual({ ...ofDataset, event: expect.any(String), code: 'LOCKED', msg: expect.any(String) });
 });
 
-test('people read whose a line is where its words do not say so', () => {
+test('a text line names its dataset if its message does not', () => {
   const { lines, log } = open();
   jobLog(log, contextOf({ dataset: 'zones/test', to: { host: 'smos-00' } }))
     .chain({ sourceDataset: 'zones/test', targetDataset: 'tank/copy' })
@@ -88,7 +88,7 @@ test('people read whose a line is where its words do not say so', () => {
 test.each([
   [1, 'sent 1 snapshot of zones/test to smos-00, 2048 bytes in 1.5 s'],
   [2, 'sent 2 snapshots of zones/test to smos-00, 2048 bytes in 1.5 s'],
-])('a job of %i steps ends with a sum', (done, words) => {
+])('a job of %i steps ends with a summary', (done, words) => {
   const { lines, log } = open();
   const request = { dataset: 'zones/test', to: { host: 'smos-00' } };
   jobLog(log, contextOf(request)).ended({

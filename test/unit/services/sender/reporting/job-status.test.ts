@@ -31,30 +31,30 @@ const now = Date.parse('2026-01-01T00:00:00.000Z');
 const who = { job: 'abcdef123456', instance: 'abcdef654321' };
 const full: ErrorBody = { code: 'NO_SPACE', message: 'out of space', retryable: false, details: { dataset: 'pool/a' } };
 
-describe('what a listing tells of a dataset and its target', () => {
-  test('is what the source has behind the newest that both have', () => {
+describe('the lag of a dataset on a target', () => {
+  test('is the snapshots of the source after the newest common one', () => {
     const facts = lagFacts(dataset(1, 2, 3, 4), dataset(1, 2), now);
     expect(facts).toMatchObject({ sent: { name: 's2' }, newest: { name: 's4', creation: 1_700_014_400 } });
     expect(lagOf(facts)).toEqual({ snapshots: 2, bytes: 200, seconds: 7200 });
   });
 
-  test('is no lag where the target has the newest, whatever else it has', () => {
+  test('is empty if the target has the newest snapshot, with any others', () => {
     expect(lagOf(lagFacts(dataset(1, 2), dataset(1, 2, 9), now))).toEqual({ snapshots: 0, bytes: 0, seconds: 0 });
   });
 
-  test('is everything where nothing was sent, of no age', () => {
+  test('is everything, without an age, if nothing was sent', () => {
     for (const target of [undefined, dataset()]) {
       expect(lagOf(lagFacts(dataset(2, 3), target, now))).toEqual({ snapshots: 2, bytes: 1300 });
     }
   });
 
-  test('goes by a bookmark where the source has destroyed what was sent', () => {
+  test('is counted from a bookmark if the source has destroyed the sent snapshot', () => {
     const { used, referenced, written, userrefs, ...bookmark } = bookmarked;
     const source = { ...dataset(3, 4), bookmarks: [bookmark] };
     expect(lagOf(lagFacts(source, dataset(1, 2), now))).toMatchObject({ snapshots: 2, bytes: 200 });
   });
 
-  test('without the target goes by what was sent before, also where the source has that no more', () => {
+  test('is counted from the last sent snapshot if the target is not listed, also if the source has destroyed it', () => {
     const sent = { name: 's2', guid: '1002', creation: 1_700_007_200 };
     for (const source of [dataset(1, 2, 3, 4), dataset(1, 3, 4)]) {
       const facts = lagFactsSince(source, sent, now);
@@ -63,7 +63,7 @@ describe('what a listing tells of a dataset and its target', () => {
     expect(lagFactsSince(dataset(1), undefined, now).sent).toBeUndefined();
   });
 
-  test('shrinks as snapshots arrive, and to nothing with the last', () => {
+  test('shrinks as snapshots arrive, to nothing with the last', () => {
     let facts = lagFacts(dataset(1, 2, 3), undefined, now);
     for (const at of [1, 2, 3]) {
       facts = arrivedAt(facts, String(1000 + at));
@@ -73,17 +73,17 @@ describe('what a listing tells of a dataset and its target', () => {
     expect(arrivedAt(facts, '77')).toBe(facts);
   });
 
-  test('has what lies in the store for it, until that has arrived', () => {
+  test('lists stored snapshots until they have arrived', () => {
     const facts = storedUpTo(lagFacts(dataset(1, 2, 3, 4), dataset(1), now), '1003');
     expect([facts.stored?.name, lagOf(facts).snapshots]).toEqual(['s3', 3]);
     expect(arrivedAt(facts, '1002').stored?.name).toBe('s3');
     expect(arrivedAt(facts, '1003')).not.toHaveProperty('stored');
-    // the target has it, or nobody knows it
+    // the target has it, or it is unknown
     for (const guid of ['1001', '77', undefined]) expect(storedUpTo(facts, guid)).toBe(facts);
   });
 });
 
-describe('a line of the board', () => {
+describe('a dataset status', () => {
   const listed: DatasetStatusEvent = { type: 'listed', facts: lagFacts(dataset(1, 2, 3), dataset(1), now) };
   const measured = (seconds: number, bytes: number, waiting?: ErrorBody): DatasetStatusEvent => ({
     ...{ type: 'measured', seconds, bytes, waiting },
@@ -91,7 +91,7 @@ describe('a line of the board', () => {
   const lineOf = (...events: DatasetStatusEvent[]): DatasetStatus => events.reduce(next, {});
   const entry = (...events: DatasetStatusEvent[]) => statusEntrySchema.parse(entryOf(lineOf(...events), who, now));
 
-  test('tells of what was listed before anything runs', () => {
+  test('shows the listing before anything runs', () => {
     expect(entry(listed)).toEqual({
       sent: { name: 's1', guid: '1001', creation: 1_700_003_600 },
       newest: { name: 's3', guid: '1003', creation: 1_700_010_800 },
@@ -101,7 +101,7 @@ describe('a line of the board', () => {
     });
   });
 
-  test('tells of what arrived while it runs, and how fast it is lately', () => {
+  test('shows arrivals during the run, and the recent rate', () => {
     const slow = [1, 2, 3].map((seconds) => measured(seconds, seconds * 10));
     const fast = [4, 5, 6, 7, 8, 9].map((seconds) => measured(seconds, 30 + (seconds - 3) * 1000));
     const run = { ...who, state: 'running', done: 1, bytes: 6030, seconds: 9, rate: 1000 };
@@ -117,7 +117,7 @@ describe('a line of the board', () => {
     expect(entry(listed, { type: 'began' }, measured(2, 10, full), measured(3, 20))).not.toHaveProperty('error');
   });
 
-  test('keeps the error of a run that failed until the next one begins', () => {
+  test('keeps the error of a failed run until the next one starts', () => {
     const failed: DatasetStatusEvent[] = [
       listed,
       { type: 'began' },
@@ -129,13 +129,13 @@ describe('a line of the board', () => {
     expect(entry(...failed, { type: 'began' })).not.toHaveProperty('error');
   });
 
-  test('ends once, and says nothing new after that', () => {
+  test('ends once, and does not change after that', () => {
     const done = lineOf(listed, { type: 'began' }, { type: 'ended', bytes: 5, seconds: 1 });
     expect(next(done, { type: 'ended', bytes: 0, seconds: 0, error: full })).toBe(done);
     expect(next(done, measured(9, 9))).toBe(done);
   });
 
-  test('of any life is an entry that its schema accepts', () => {
+  test('of any state matches its schema', () => {
     const error = fc.option(fc.constant(full), { nil: undefined });
     const amount = fc.nat();
     const event: fc.Arbitrary<DatasetStatusEvent> = fc.oneof(
@@ -148,7 +148,7 @@ describe('a line of the board', () => {
     fc.assert(fc.property(fc.array(event, { maxLength: 20 }), (events) => void entry(...events)));
   });
 
-  test('leaves out what would make an entry long', () => {
+  test('omits the fields that would make an entry long', () => {
     const long = { ...full, message: 'x'.repeat(5000) };
     const entry = entryOf(lineOf(listed, { type: 'ended', bytes: 0, seconds: 0, error: long }), who, now);
     expect(statusEntrySchema.parse(entry).error).toEqual({
@@ -157,7 +157,7 @@ describe('a line of the board', () => {
   });
 });
 
-describe('what a target has received from the store', () => {
+describe('a stream that a target has received from the store', () => {
   const failed: Pick<StatusEntry, 'run'> = {
     run: { job: 'job0000001', instance: 'one0000001', state: 'failed', done: 0, bytes: 0, seconds: 0 },
   };
@@ -184,7 +184,7 @@ describe('what a target has received from the store', () => {
       stop: async () => {},
     };
     const zfs = { list: async () => [source] };
-    // what is yet to be written is there, so nothing is asked for on the bus
+    // the entry to write exists, so nothing is requested on the bus
     const deps = { host: 'src', clock: manualClock(), zfs, status } as unknown as JobStatusDeps;
     const at = (snapshot: number) => ({ name: `pool/a@s${snapshot}`, guid: String(1000 + snapshot) });
     for (const [from, to, settled] of reports)
@@ -194,7 +194,7 @@ describe('what a target has received from the store', () => {
   const sentAfter = async (before: number, received: number, ...there: number[]) =>
     (await statusAfter({ before, there }, [before, received, { type: 'delivered' }])).sent?.name;
 
-  test('or rejected first stays its error, not what was rejected for that', async () => {
+  test('after a rejected stream keeps that stream’s error, not its own', async () => {
     const state = { before: 1, there: [1, 2, 3], more: failed };
     const first = [1, 2, reply('MODIFIED')] as const;
     const code = async (...reports: Parameters<typeof statusAfter>[1][]) =>
@@ -209,7 +209,7 @@ describe('what a target has received from the store', () => {
     expect(error).toBeUndefined();
   });
 
-  test('is written, but not when newer snapshots have arrived directly since', async () => {
+  test('is written, unless newer snapshots have arrived directly since', async () => {
     expect(await sentAfter(1, 2, 1, 2, 3)).toBe('s2');
     expect(await sentAfter(3, 2, 1, 2, 3)).toBe('s3');
     // the snapshot that was sent is gone at the source

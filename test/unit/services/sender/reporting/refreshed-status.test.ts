@@ -33,8 +33,8 @@ const entry: StatusEntry = {
   ...{ listed: ago(600), written: ago(600), reconcileSeconds: 600, run },
 };
 
-describe('a row that nobody sends', () => {
-  test('has the lag of a new listing, and keeps what is known of its target and its last run', () => {
+describe('a row that no sender sends', () => {
+  test('has the lag of a new listing, and keeps the known target and its last run', () => {
     const error = { code: 'UNREACHABLE' as const, message: 'away', retryable: true };
     const failed = { ...entry, run: { ...run, state: 'failed' as const }, error };
     const after = statusEntrySchema.parse(refreshed(failed, source(3), 600, now));
@@ -45,7 +45,7 @@ describe('a row that nobody sends', () => {
     });
   });
 
-  test('keeps what waits in the store for its target, and forgets a newest snapshot that was destroyed', () => {
+  test('keeps the snapshots stored for its target, and drops a newest snapshot that was destroyed', () => {
     const stored = { ...entry, newest: { name: 's9', guid: '9' }, stored: { name: 's2', guid: '2' } };
     expect(refreshed(stored, source(2), 600, now)).toMatchObject({ stored: { name: 's2' }, newest: { name: 's2' } });
     expect(refreshed({ ...entry, newest: { name: 's9', guid: '9' } }, source(0), 600, now)).not.toHaveProperty(
@@ -67,7 +67,7 @@ describe('a row that nobody sends', () => {
   });
 });
 
-test('an entry says how often its writer lists the source, not what another has said', () => {
+test('an entry has its own writer’s listing interval, not another’s', () => {
   expect(expecting(entry, 3)).toMatchObject({ reconcileSeconds: 3 });
   expect(expecting(entry, undefined)).not.toHaveProperty('reconcileSeconds');
 });

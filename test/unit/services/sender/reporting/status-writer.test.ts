@@ -40,7 +40,7 @@ function open(): StatusWriter {
   return openStatusWriter({ store, log, clock });
 }
 
-test('an entry is written at once, and then at most once a second with the newest that there is', async () => {
+test('an entry is written at once, and then at most once a second with the newest state', async () => {
   const writer = open();
   for (let at = 0; at < 35; at += 1) {
     writer.put('a', entry(String(at)));
@@ -52,7 +52,7 @@ test('an entry is written at once, and then at most once a second with the newes
   expect(written.at(-1)).toBe('a=34');
 });
 
-test('what is urgent is written at once, and counts as the write of its second', async () => {
+test('an urgent entry is written at once, and counts as the write of its second', async () => {
   const writer = open();
   writer.put('a', entry('1'));
   writer.put('a', entry('2'));
@@ -83,7 +83,7 @@ test('of ten thousand datasets a few are written at once, and all of them in the
   expect(written.at(-1)).toBe('k9999=2');
 }, 60_000);
 
-test('a failure is logged once and retried later, with what has changed by then', async () => {
+test('a failure is logged once, and retried later with the newer changes', async () => {
   answersByItself = false;
   const writer = open();
   writer.put('a', entry('1'));
@@ -103,7 +103,7 @@ test('a failure is logged once and retried later, with what has changed by then'
   expect(lines[1]).toBe('status.written-again');
 });
 
-test('the end waits for the last entries, also of work that is still to put them', async () => {
+test('the end waits for the last entries, also for those still to be put', async () => {
   const writer = open();
   writer.put('a', entry('1'));
   await clock.advance(10);

@@ -35,7 +35,7 @@ const blockedAs = (target: string, dataset: string, error: ErrorBody): BlockedSt
   error,
 });
 
-describe('what a target cannot receive yet', () => {
+describe('a stream that a target cannot receive yet', () => {
   const receipts = [
     receiptOf('one', 'stream1', 'running', 0, noPool),
     receiptOf('two', 'stream1', 'running', 1),
@@ -44,7 +44,7 @@ describe('what a target cannot receive yet', () => {
     receiptOf('one', 'gone000', 'running', 0, full),
   ];
 
-  test('is what it tries again, of streams that are there', () => {
+  test('is one that it retries, and that still exists', () => {
     expect(blockedIn(deliveriesOf(waiting, receipts), 0)).toEqual([
       blockedAs('one', 'pool/a', noPool),
       blockedAs('one', 'pool/a', full),
@@ -59,12 +59,12 @@ describe('what a target cannot receive yet', () => {
       message,
     ]);
 
-  test('is noted for a job to that place, of a dataset by the first of its streams', async () => {
+  test('is noted for a job to that target, by the first stream of each dataset', async () => {
     expect(await notes('pool', receipts)).toEqual([['pool/a', mentions('pool/a', 'one', 'no pool')]]);
     expect(await notes('pool/b', receipts)).toEqual([]);
   });
 
-  test('is noted once for all datasets that are blocked by the same, and in short', async () => {
+  test('is noted once, in short, for all datasets blocked by the same error', async () => {
     const long = { ...full, message: 'x'.repeat(8000) };
     const all = ['stream1', 'stream2'].map((id) => receiptOf('one', id, 'running', 0, long));
     const noted = await notes('pool', all);
@@ -73,12 +73,12 @@ describe('what a target cannot receive yet', () => {
   });
 });
 
-describe('a target that reports nothing', () => {
+describe('a target without receipts', () => {
   const receipts = [receiptOf('two', 'stream1', 'running', 1), receiptOf('one', 'gone000', 'done')];
   const shown = (all: readonly PlacedReceipt[]) =>
     unreported(deliveriesOf(waiting, all)).map(({ target, key }) => [target, key]);
 
-  test('has reported nothing of what is stored now', () => {
+  test('has no receipt of the current streams', () => {
     expect(shown(receipts)).toEqual([
       ['one', 'stream1.0'],
       ['one', 'stream2.0'],
@@ -87,7 +87,7 @@ describe('a target that reports nothing', () => {
     expect(shown([receiptOf('one', 'stream3', 'done')])).toEqual([['two', 'stream1.1']]);
   });
 
-  test('has its streams unclaimed when its receiver is online for a minute, and not before', async () => {
+  test('has unclaimed streams after its receiver is online for a minute, and not before', async () => {
     let isOnline = false;
     const asked: string[] = [];
     const clock = manualClock();
@@ -109,7 +109,7 @@ describe('a target that reports nothing', () => {
     // not asked in every round
     expect(asked).toHaveLength(4);
     expect(await blockedAt(182, [receiptOf('one', 'stream3', 'running'), ...receipts])).toEqual([]);
-    // it has gone since, and come back
+    // it was offline since, and is back
     expect(await blockedAt(210)).toEqual([]);
     isOnline = false;
     expect(await blockedAt(300)).toEqual([]);
@@ -119,7 +119,7 @@ describe('a target that reports nothing', () => {
   });
 });
 
-describe('reports of what is blocked', () => {
+describe('reports of blocked streams', () => {
   function reporter(fails = 0) {
     const reported: number[] = [];
     let left = fails;
@@ -132,7 +132,7 @@ describe('reports of what is blocked', () => {
   }
   const one = blockedAs('one', 'pool/a', noPool);
 
-  test('come at first, and again while it is so, whatever targets report in between', async () => {
+  test('are made at first, and again while they are blocked, whichever receipts come between', async () => {
     const { reported, report, clock } = reporter();
     const two = [blockedAs('one', 'pool/b', noPool), one];
     const at: [BlockedStream[], number][] = [
@@ -164,7 +164,7 @@ describe('reports of what is blocked', () => {
   });
 });
 
-describe('in the status, why a target does not receive what is stored for it', () => {
+describe('the status shows the error of a blocked stream, which', () => {
   const keyOf = (target: string) => statusKey({ source: 'src', target, dataset: 'pool/a', into: 'pool/a' });
   const written = '2026-01-01T00:00:00.000Z';
   const runOf = (state: StatusRun['state']): Pick<StatusEntry, 'run'> => ({
@@ -189,7 +189,7 @@ describe('in the status, why a target does not receive what is stored for it', (
       written: 1,
     }));
     const dataset = { name: 'pool/a', snapshots: isWhole ? [first] : [first, second], bookmarks: [] };
-    // what is yet to be written is there, so nothing is asked for on the bus
+    // the entry to write exists, so nothing is requested on the bus
     const deps = {
       host: 'src',
       clock: manualClock(),
@@ -205,7 +205,7 @@ describe('in the status, why a target does not receive what is stored for it', (
   }
   const [noPoolThere, fullThere] = [blockedAs('one', 'pool/a', noPool), blockedAs('one', 'pool/a', full)];
 
-  test('is the error of the first of its streams, goes when it is over, and is written when it changes', async () => {
+  test('belongs to the dataset’s first stream, is cleared at the end, and is written when it changes', async () => {
     const { puts, block, error } = statusOf({ written, ...runOf('done') });
     block(noPoolThere, fullThere);
     block(noPoolThere);
@@ -216,14 +216,14 @@ describe('in the status, why a target does not receive what is stored for it', (
     expect([error(), puts.length]).toEqual([undefined, 3]);
   });
 
-  test('goes when the stream is delivered', async () => {
+  test('is cleared when the stream is delivered', async () => {
     const { block, deliver, error } = statusOf({ written, ...runOf('done') });
     block(noPoolThere);
     await deliver();
     expect(error()).toBeUndefined();
   });
 
-  test('goes with the failure of a job when nothing is missing any more', async () => {
+  test('is cleared with a job’s failure when no snapshot is missing any more', async () => {
     const { deliver, block, error } = statusOf({ written, ...runOf('failed'), error: full }, true);
     await deliver();
     expect(error()).toBeUndefined();
@@ -231,7 +231,7 @@ describe('in the status, why a target does not receive what is stored for it', (
     expect(error()).toBe('NO_SUCH_DATASET');
   });
 
-  test.each(['running', 'waiting', 'failed'] as const)('does not replace what a %s job reports', async (state) => {
+  test.each(['running', 'waiting', 'failed'] as const)('does not replace the report of a %s job', async (state) => {
     const { puts, block, deliver, error } = statusOf({ written, ...runOf(state), error: full });
     block(noPoolThere);
     block();

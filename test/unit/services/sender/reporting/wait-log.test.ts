@@ -6,7 +6,7 @@ import { openWaitLog } from '../../../../../services/sender/reporting/wait-log.t
 import { type ManualClock, manualClock } from '../../../../support/manual-clock.ts';
 import { mentions } from '../../../../support/mentions.ts';
 
-/** What is logged, as `level message`. */
+/** The log lines, as `level message`. */
 function open(clock: ManualClock) {
   const lines: string[] = [];
   const write = (line: string) => {
@@ -17,7 +17,7 @@ function open(clock: ManualClock) {
 }
 const error = (code: Code, message: string) => new ZpsendError(code, message).toBody();
 
-test('each reason of a wait is logged once, and then that the wait is over', async () => {
+test('each reason of a wait is logged once, and so is the end of the wait', async () => {
   const clock = manualClock();
   const { lines, waits } = open(clock);
   waits.waits(error('LOCKED', 'one'), clock.now() + 5000);

@@ -12,7 +12,7 @@ import { manualClock } from '../../../../support/manual-clock.ts';
 const [killed, living] = ['killed0001t1', 'living0001t1'];
 const never = new AbortController().signal;
 
-test('takes for orphans the pieces of no stream and no running job', () => {
+test('pieces without a stream and without a running job are orphans', () => {
   const names = [
     'job0000001t1/000000',
     'job0000002t1/000000',
@@ -52,7 +52,7 @@ const left = ({ names, withChunks }: ReturnType<typeof storeWith>): string[] =>
 const all = [`${killed}/000000`, `${killed}/000001`, `${living}/000000`];
 
 describe('a resident sender', () => {
-  test('deletes what is missing in every round for a minute, and nothing of a job that is alive', async () => {
+  test('deletes orphans that are found in every round for a minute, and no pieces of a running job', async () => {
     const store = storeWith({ isBrief: false, livingJobs: async () => new Set(['living0001']) });
     await store.round();
     await store.clock.advance(59_999);
@@ -65,7 +65,7 @@ describe('a resident sender', () => {
     expect(store.warnings).toEqual(['store.garbage-removed']);
   });
 
-  test('takes no job for dead that was alive once, or while that is not known', async () => {
+  test('does not take a job for dead that was seen running, or while the running jobs are unknown', async () => {
     const answers: (Set<string> | undefined)[] = [
       new Set(),
       new Set(['killed0001', 'living0001']),
@@ -80,7 +80,7 @@ describe('a resident sender', () => {
     expect(left(store)).toEqual(all);
   });
 
-  test('leaves what is completed meanwhile, and the manifest of the rest until the segments are gone', async () => {
+  test('keeps a stream that is completed meanwhile, and the manifest until its segments are deleted', async () => {
     const store = storeWith({ isBrief: false, livingJobs: async () => new Set() });
     store.withChunks.add(`${killed}/manifest`);
     await store.round();
@@ -88,7 +88,7 @@ describe('a resident sender', () => {
     store.names.add(`${living}/manifest`);
     await store.round();
     expect(left(store)).toEqual([`${killed}/manifest`, `${living}/000000`, `${living}/manifest`]);
-    // incomplete objects are listed again after some rounds in which something has changed
+    // incomplete objects are listed again after some rounds with changes
     for (let round = 0; round < 6; round++) {
       await store.round();
       await store.clock.advance(20_000);
@@ -96,7 +96,7 @@ describe('a resident sender', () => {
     expect(left(store)).toEqual([`${living}/000000`, `${living}/manifest`]);
   });
 
-  test('logs nothing of what has gone by itself', async () => {
+  test('does not log pieces that other processes deleted', async () => {
     const store = storeWith({ isBrief: false, livingJobs: async () => new Set() });
     await store.round();
     await store.clock.advance(60_000);
@@ -110,15 +110,10 @@ describe('the sender of a command', () => {
   const both = ['killed0001', 'living0001'];
 
   test.each<[string, number, (Set<string> | undefined)[], string[]]>([
-    [
-      'what is old, and whose job is missing twice',
-      600_000,
-      [new Set(), new Set(['living0001'])],
-      [`${living}/000000`],
-    ],
+    ['old pieces of a job that is missing twice', 600_000, [new Set(), new Set(['living0001'])], [`${living}/000000`]],
     ['nothing young', 599_999, [new Set(), new Set()], all],
     ['nothing of jobs that answer the second time', 600_000, [new Set(), new Set(both)], all],
-    ['nothing while that is not known', 600_000, [new Set(), undefined], all],
+    ['nothing while the running jobs are unknown', 600_000, [new Set(), undefined], all],
   ])('deletes %s', async (_, idle, answers, rest) => {
     const store = storeWith({ isBrief: true, livingJobs: async () => answers.shift() }, idle);
     const round = store.round();
@@ -128,7 +123,7 @@ describe('the sender of a command', () => {
   });
 });
 
-test('the end of the maintenance waits for what failed jobs delete, but not for ever', async () => {
+test('the end of the maintenance waits for the deletions of failed jobs, with a time limit', async () => {
   const end = (cleared: Promise<void>) => {
     const store = { isOpen: false, cleared: () => cleared } as unknown as OwnStore;
     const clock = manualClock();

@@ -18,7 +18,7 @@ const entryOf = (name: string, at: readonly number[], more: Partial<DatasetEntry
   ...{ name, type: 'filesystem', guid: '7', createtxg: '1', ...sizes, encryption: 'off' },
   ...{ snapshots: at.map(snapshot), bookmarks: [], ...more },
 });
-/** The cursor of what the target has; `perhaps`: of what it may have, or has yet to fetch. */
+/** The cursor of a snapshot that the target has; `perhaps`: that it may have, or has yet to fetch. */
 const cursor = (at: number, kind: 'known' | 'perhaps' = 'known', into = 'tank/b'): BookmarkEntry => {
   const { guid, createtxg } = snapshot(at);
   const target = { host: 'dst', dataset: into };
@@ -51,42 +51,48 @@ const seenWith = (at: readonly number[], more: Partial<DatasetEntry> = {}): Inve
   datasets: [...emptyInventory('dst', 'tank/b').datasets, entryOf('tank/b', at, more)],
 });
 
-describe('what a target is known to have that does not answer', () => {
+describe('the known inventory of an offline target', () => {
   test.each<[string, number[] | undefined, DatasetEntry, Record<string, ReturnType<typeof row>>, Inventory?]>([
-    ['nothing, where nothing was sent', undefined, entryOf('p/a', [1, 2]), {}],
-    ['what its cursor stands for', [2], entryOf('p/a', [1, 2, 3], { bookmarks: [cursor(1), cursor(2)] }), {}],
-    ['the same where its snapshot is gone', [2], entryOf('p/a', [3], { bookmarks: [cursor(2)] }), {}],
-    ['what its row says', [2], entryOf('p/a', [1, 2, 3]), { [key]: row(2) }],
+    ['empty, if nothing was sent', undefined, entryOf('p/a', [1, 2]), {}],
+    ['the snapshot of its cursor', [2], entryOf('p/a', [1, 2, 3], { bookmarks: [cursor(1), cursor(2)] }), {}],
+    ['the same after its snapshot is gone', [2], entryOf('p/a', [3], { bookmarks: [cursor(2)] }), {}],
+    ['the snapshot in its row', [2], entryOf('p/a', [1, 2, 3]), { [key]: row(2) }],
     [
-      'what its row says, where it went back',
+      'the snapshot in its row, after a rollback',
       [2],
       entryOf('p/a', [1, 2, 3], { bookmarks: [cursor(3)] }),
       { [key]: row(2) },
     ],
     [
-      'its cursor, where what its row says is gone',
+      'the snapshot of its cursor, if that of its row is gone',
       [2],
       entryOf('p/a', [2, 3], { bookmarks: [cursor(2)] }),
       { [key]: row(1) },
     ],
     [
-      'its cursor, where its row was forgotten and made anew',
+      'the snapshot of its cursor, if its row was deleted and made again',
       [2],
       entryOf('p/a', [2], { bookmarks: [cursor(2)] }),
       { [key]: row(undefined) },
     ],
-    ['what it was seen with', [1], entryOf('p/a', [1, 2]), {}, seenWith([1])],
-    ['what was sent since', [1, 3], entryOf('p/a', [1, 3, 4], { bookmarks: [cursor(3)] }), {}, seenWith([1])],
-    ['nothing of its own that it had then', [1, 3], entryOf('p/a', [1, 3]), { [key]: row(3) }, seenWith([1, 9])],
+    ['its last listing', [1], entryOf('p/a', [1, 2]), {}, seenWith([1])],
     [
-      'what it was seen with, where that is newer',
+      'its last listing, and later sent snapshots',
       [1, 3],
-      entryOf('p/a', [1, 2, 3]),
-      { [key]: row(2) },
-      seenWith([1, 3]),
+      entryOf('p/a', [1, 3, 4], { bookmarks: [cursor(3)] }),
+      {},
+      seenWith([1]),
     ],
     [
-      'not what another place has',
+      'without its own snapshots in the last listing',
+      [1, 3],
+      entryOf('p/a', [1, 3]),
+      { [key]: row(3) },
+      seenWith([1, 9]),
+    ],
+    ['its last listing, if that is newer', [1, 3], entryOf('p/a', [1, 2, 3]), { [key]: row(2) }, seenWith([1, 3])],
+    [
+      'without snapshots of another target dataset',
       undefined,
       entryOf('p/a', [1], { bookmarks: [cursor(1, 'known', 'tank/c')] }),
       { 'src.to.dst.p/a.tank/c': row(1) },
@@ -99,22 +105,22 @@ describe('what a target is known to have that does not answer', () => {
 
   test.each<[string, DatasetEntry, Record<string, ReturnType<typeof row>>, Inventory | undefined, string[]]>([
     [
-      'it has perhaps something',
+      'it may have a snapshot',
       entryOf('p/a', [1, 2], { bookmarks: [cursor(2, 'perhaps')] }),
       {},
       undefined,
       ['tank/b'],
     ],
-    ['it has what the source has no more', entryOf('p/a', [3]), { [key]: row(1) }, undefined, ['tank/b']],
+    ['it has a snapshot that the source lacks', entryOf('p/a', [3]), { [key]: row(1) }, undefined, ['tank/b']],
     [
-      'the same, though its pool was seen',
+      'the same, though its pool was listed',
       entryOf('p/a', [3]),
       { [key]: row(1) },
       emptyInventory('dst', 'tank/b'),
       ['tank/b'],
     ],
     [
-      'not where it was seen to lack it: what was stored for it may have expired',
+      'not if its listing lacks it: a stored stream may have expired',
       entryOf('p/a', [1, 2], { bookmarks: [cursor(2, 'perhaps')] }),
       {},
       emptyInventory('dst', 'tank/b'),
@@ -124,33 +130,33 @@ describe('what a target is known to have that does not answer', () => {
     expect(known(source, rows, seen).lost).toEqual(lost);
   });
 
-  test('of a package is told dataset by dataset: what was never sent is not there', () => {
+  test('covers each dataset of a package: an unsent dataset does not exist there', () => {
     const top = entryOf('p/a', [1, 2], { bookmarks: [cursor(2)] });
     const below = entryOf('p/a/x', [1], { guid: '8' });
     const result = known([top, below], {});
     expect([has(result), has(result, 'tank/b/x')]).toEqual([[2], undefined]);
   });
 
-  test('holds no partial state of what has arrived since', () => {
+  test('has no partial state of a snapshot that has arrived since', () => {
     const source = entryOf('p/a', [1, 2]);
     const then = known(source, { [key]: row(2) }, seenWith([1], { resumeToken: '1-abc' })).target;
     expect(then.datasets.find(({ name }) => name === 'tank/b')).not.toHaveProperty('resumeToken');
   });
 });
 
-describe('how a chain goes on that nobody sees', () => {
+describe('the continuation of a chain on an unlisted target', () => {
   const encrypted = { encryption: 'aes-256-gcm', keystatus: 'available' as const };
   test.each<[string, Partial<DatasetEntry>, string | undefined, StreamWish, string[] | 'unsure']>([
-    ['plain, as it began', {}, '7:large-block,compressed', {}, ['large-block', 'compressed']],
-    ['plain, as it began', {}, '7:', {}, []],
-    ['not known, where nothing is noted', {}, undefined, {}, 'unsure'],
-    ['not known, where what is noted is of another dataset', {}, '9:large-block', {}, 'unsure'],
-    ['as it is asked for, where nothing is noted', {}, undefined, { largeBlock: true }, ['large-block']],
-    ['as it is asked for, where nothing is noted', {}, undefined, { largeBlock: false }, []],
-    ['not known, where it is encrypted and nothing is noted', encrypted, undefined, {}, 'unsure'],
-    ['not known, since a raw stream brings a key', encrypted, '7:raw', {}, 'unsure'],
-    ['decrypted, as it began', encrypted, '7:large-block', {}, ['large-block']],
-    ['not known, whatever is asked for', encrypted, undefined, { raw: false, largeBlock: false }, 'unsure'],
+    ['plain, with its initial flags', {}, '7:large-block,compressed', {}, ['large-block', 'compressed']],
+    ['plain, with its initial flags', {}, '7:', {}, []],
+    ['unknown, if nothing is noted', {}, undefined, {}, 'unsure'],
+    ['unknown, if the note is of another dataset', {}, '9:large-block', {}, 'unsure'],
+    ['as requested, if nothing is noted', {}, undefined, { largeBlock: true }, ['large-block']],
+    ['as requested, if nothing is noted', {}, undefined, { largeBlock: false }, []],
+    ['unknown, if it is encrypted and nothing is noted', encrypted, undefined, {}, 'unsure'],
+    ['unknown, since a raw stream brings a key', encrypted, '7:raw', {}, 'unsure'],
+    ['decrypted, with its initial flags', encrypted, '7:large-block', {}, ['large-block']],
+    ['unknown, for any request', encrypted, undefined, { raw: false, largeBlock: false }, 'unsure'],
   ])('is %s (%j, %s, %j)', (_, more, noted, stream, flags) => {
     const source = entryOf('p/a', [1, 2], { ...more, bookmarks: [cursor(1)] });
     const { target, unsure } = known(source, { [key]: row(1, noted) }, undefined, stream);
@@ -164,7 +170,7 @@ describe('how a chain goes on that nobody sees', () => {
   });
 });
 
-describe('a raw chain goes on that nobody sees, where its key stays as it is', () => {
+describe('a raw chain continues on an unlisted target if its key is unchanged', () => {
   const wrapped = (salt: string): KeyWrapping => ({ format: 'passphrase', salt, iterations: 350_000 });
   const hex: KeyWrapping = { format: 'hex' };
   const source = (wrapping: KeyWrapping) =>
@@ -174,7 +180,7 @@ describe('a raw chain goes on that nobody sees, where its key stays as it is', (
   const request = { dataset: 'p/a', to: { host: 'dst', dataset: 'tank/b' } };
   const replica = (more: Partial<DatasetEntry> = {}) =>
     seenWith([1], { encryption: 'on', encryptionRoot: 'tank/b', stream: '7:raw', wrapping: wrapped('1'), ...more });
-  /** What wraps the key that the first step may replace, or why nothing is stored. */
+  /** The wrapping of the key that the first step may replace, or the reason why nothing is stored. */
   function stored(
     now: KeyWrapping,
     rows: Record<string, ReturnType<typeof row>>,
@@ -191,10 +197,10 @@ describe('a raw chain goes on that nobody sees, where its key stays as it is', (
   }
 
   test.each<[string, KeyWrapping, ReturnType<typeof row>, Inventory?, string[]?]>([
-    ['as its row says', wrapped('1'), row(2, '7:raw', wrapped('1'))],
-    ['as its row says, which is newer than what was seen', wrapped('2'), row(2, '7:raw', wrapped('2')), replica()],
-    ['as it was seen, where the row of what came since says nothing', wrapped('1'), row(2, '7:raw'), replica()],
-    ['as it was remembered, and not seen', wrapped('1'), row(1, '7:raw', wrapped('1')), replica(), ['tank/b']],
+    ['by its row', wrapped('1'), row(2, '7:raw', wrapped('1'))],
+    ['by its row, which is newer than its listing', wrapped('2'), row(2, '7:raw', wrapped('2')), replica()],
+    ['by its listing, if a newer row has no key', wrapped('1'), row(2, '7:raw'), replica()],
+    ['by its known target, if it was not listed', wrapped('1'), row(1, '7:raw', wrapped('1')), replica(), ['tank/b']],
   ])('%s', (_, now, noted, seen, unseenKeys) => {
     expect(stored(now, { [key]: noted }, seen, unseenKeys)).toEqual(now);
   });
@@ -203,26 +209,26 @@ describe('a raw chain goes on that nobody sees, where its key stays as it is', (
     ['had a change-key', wrapped('2'), row(2, '7:raw', wrapped('1')), 'new-key'],
     ['may have had one: hex keys are all alike', hex, row(2, '7:raw', hex), 'new-key'],
     ['had another iteration count', { ...wrapped('1'), iterations: 1 }, row(2, '7:raw', wrapped('1')), 'new-key'],
-    ['has no key that is known', wrapped('1'), row(2, '7:raw'), 'keys-unknown'],
+    ['has an unknown key', wrapped('1'), row(2, '7:raw'), 'keys-unknown'],
     [
-      'was seen with a key that is not known',
+      'was listed with an unknown key',
       wrapped('1'),
       row(2, '7:raw'),
       'keys-unknown',
       seenWith([1], { encryption: 'on', stream: '7:raw' }),
     ],
-    ['had a change-key since it was seen', wrapped('2'), row(2, '7:raw'), 'new-key', replica()],
-    ['had one since it was remembered', wrapped('2'), row(1, '7:raw'), 'new-key', replica(), ['tank/b']],
-    ['was remembered by a hex key', hex, row(1, '7:raw'), 'new-key', replica({ wrapping: hex }), ['tank/b']],
-  ])('and not where it %s', (_, now, noted, reason, seen, unseenKeys) => {
+    ['had a change-key since its listing', wrapped('2'), row(2, '7:raw'), 'new-key', replica()],
+    ['had a change-key since it became known', wrapped('2'), row(1, '7:raw'), 'new-key', replica(), ['tank/b']],
+    ['is known with a hex key', hex, row(1, '7:raw'), 'new-key', replica({ wrapping: hex }), ['tank/b']],
+  ])('and not if it %s', (_, now, noted, reason, seen, unseenKeys) => {
     expect(stored(now, { [key]: noted }, seen, unseenKeys)).toBe(reason);
   });
 
-  test('of a decrypted replica in an encrypted place the key does not matter', () => {
+  test('the key of a decrypted replica below an encrypted dataset is ignored', () => {
     expect(stored(wrapped('2'), { [key]: row(2, '7:', wrapped('9')) })).toBeUndefined();
   });
 
-  test('a clone brings the key of its origin, and is not stored where that changes', () => {
+  test('a clone brings the key of its origin, and is not stored if that key changes', () => {
     const step = (wrapping: KeyWrapping): Step => ({
       ...{
         type: 'incremental',

@@ -11,7 +11,7 @@ import { deliveriesAt } from '../../../../../services/sender/store/deliveries.ts
 import { afterDelivery, afterListing } from '../../../../../services/sender/store/known-targets.ts';
 import { receiptOf, storedStream } from '../../../../support/stored-streams.ts';
 
-describe('what a target is done with', () => {
+describe('the settled streams of a target', () => {
   const waiting = [
     storedStream('stream1', ['one', 'pool/a'], ['two', 'pool/a']),
     storedStream('stream2', ['one', 'pool/b']),
@@ -26,7 +26,7 @@ describe('what a target is done with', () => {
   const names = ({ target }: LastKnownTarget) => target.datasets.map(({ name }) => name);
   const error = (code: ErrorBody['code'], details: object) => new ZpsendError(code, 'x', { ...details }).toBody();
 
-  test('is of a stream that is there, and not of what it is busy with', () => {
+  test('include existing streams, and exclude running ones', () => {
     const all = [
       receiptOf('one', 'stream1', 'running'),
       receiptOf('two', 'stream1', 'done', 1),
@@ -39,7 +39,7 @@ describe('what a target is done with', () => {
     expect(starts.map(({ dataset }) => dataset)).toEqual(['pool/b']);
   });
 
-  test('counts once: what was listed since is newer', () => {
+  test('count once: a later listing is newer', () => {
     const received = afterDelivery(seen, settled('done'));
     expect([names(received), received.heard]).toEqual([['pool', 'pool/a'], ['stream1.0']]);
     const later = { ...received, target: seen.target };
@@ -59,19 +59,19 @@ describe('what a target is done with', () => {
     expect([now.refused !== undefined, now.heard, names(now)]).toEqual([isRefused, ['stream1.0'], ['pool']]);
   });
 
-  test('keeps the first error, which caused the later ones', () => {
+  test('keep the first error, which caused the later ones', () => {
     const first = afterDelivery(seen, settled('failed', error('MODIFIED', {})));
     const then = afterDelivery(first, { ...settled('failed', error('DIVERGED', {})), key: 'stream2.0' });
     expect([then.refused?.code, then.heard]).toEqual(['MODIFIED', ['stream1.0', 'stream2.0']]);
   });
 
-  test('does not pause the store where the base never arrived', () => {
+  test('do not pause the store if the base never arrived', () => {
     const { start, ...said } = settled('failed', error('BASE_MISSING', { reason: 'lost' }));
     const now = afterDelivery(seen, { ...said, start: { ...start, from: { guid: '9' } } });
     expect([now.refused, now.heard]).toEqual([undefined, ['stream1.0']]);
   });
 
-  test('below what a job listed is still to be applied, and what was known of that stays known', () => {
+  test('below the dataset that a job listed are still to be applied, and the known target there is kept', () => {
     const below = { ...settled('done'), key: 'below.0', start: { ...settled('done').start, dataset: 'pool/a/c' } };
     const before = afterDelivery(afterDelivery(seen, settled('done')), below);
     const target = { host: 'one', datasets: before.target.datasets.filter(({ name }) => name !== 'pool/a/c') };

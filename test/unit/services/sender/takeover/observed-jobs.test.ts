@@ -22,7 +22,7 @@ const open = () => openObservedJobs('self000000', 5000);
 const to = (host: string, more: object = {}) => ({ request: { dataset: 'pool/a', to: { host }, ...more } });
 
 describe('a job of another sender', () => {
-  test('waits for a successor once nothing was heard of it for long enough, and not after its end', () => {
+  test('waits for a successor after a long silence, and not after its end', () => {
     const heard = open();
     heard.news(job('jobaaaaaaa'), false, 0);
     heard.news(job('jobaaaaaaa'), false, 1000);
@@ -42,14 +42,14 @@ describe('a job of another sender', () => {
     expect([5000, 5001].map((at) => ids(heard.silent(at)))).toEqual([waiting, waiting]);
   });
 
-  test('has no successor when it was aborted, though its end was not heard', () => {
+  test('has no successor after an abort, also if its end was missed', () => {
     const heard = open();
     heard.news(job('jobaaaaaaa'), false, 0);
     heard.news(job('jobaaaaaaa', { aborting: true }), false, 1000);
     expect(heard.silent(60_000)).toEqual([]);
   });
 
-  test('has no successor once it was abandoned while it was silent, and nor has its successor', () => {
+  test('has no successor if it was abandoned during its silence, and nor has its successor', () => {
     const heard = open();
     heard.news(job('jobaaaaaaa'), false, 0);
     heard.news(job('jobbbbbbbb', { takesOver: 'jobccccccc', ...to('site-b') }), false, 0);
@@ -61,7 +61,7 @@ describe('a job of another sender', () => {
     expect(heard.silent(60_000)).toEqual([]);
   });
 
-  test('is not taken for dead by one that could hear nothing', () => {
+  test('is not taken for dead by a sender that received no messages', () => {
     const heard = open();
     heard.news(job('jobaaaaaaa'), false, 0);
     heard.missedEvents(9000);
@@ -78,7 +78,7 @@ describe('a job of another sender', () => {
     expect(heard.silent(60_000)).toEqual([]);
   });
 
-  test('waits while another one sends the same to the same place', () => {
+  test('waits while another job sends the same dataset to the same target', () => {
     const heard = open();
     heard.news(job('jobaaaaaaa'), false, 0);
     for (const [id, more] of [
@@ -91,7 +91,7 @@ describe('a job of another sender', () => {
     expect(ids(heard.silent(6000))).toEqual(['jobaaaaaaa']);
   });
 
-  test('that sent what another dead one sent too waits for that one first', () => {
+  test('waits for a dead job that sent the same dataset before it', () => {
     const heard = open();
     for (const id of ['jobaaaaaaa', 'jobbbbbbbb']) heard.news(job(id), false, 0);
     expect(ids(heard.silent(6000))).toEqual(['jobaaaaaaa']);
@@ -99,7 +99,7 @@ describe('a job of another sender', () => {
     expect(ids(heard.silent(6000))).toEqual(['jobbbbbbbb']);
   });
 
-  test('that has a successor waits for no other, and its successor may have one', () => {
+  test('that has a successor waits for no other job, and its successor may have one', () => {
     const heard = open();
     heard.news(job('jobaaaaaaa'), false, 0);
     heard.news(job('jobbbbbbbb', { takesOver: 'jobaaaaaaa' }), false, 4000);
@@ -111,24 +111,24 @@ describe('a job of another sender', () => {
   });
 });
 
-test('of a job and its successor the successor goes on, and of two takeover the smaller id', () => {
+test('a job yields to its successor, and of two successors the smaller id wins', () => {
   const [a, b, c] = [{ job: 'a' }, { job: 'b', takesOver: 'a' }, { job: 'c', takesOver: 'a' }];
   expect(yieldsTo(a, b)).toBe(true);
   expect([yieldsTo(b, a), yieldsTo(b, b), yieldsTo(b, c), yieldsTo(c, b)]).toEqual([false, false, false, true]);
   expect(yieldsTo({ job: 'x' }, b)).toBe(false);
 });
 
-test('jobs whose requests differ in their targets alone are gone on with together', () => {
+test('jobs whose requests differ only in their targets are taken over together', () => {
   const all = [job('a', to('x')), job('b', to('y', { parallel: 3 })), job('c', to('z'))];
   expect(alike(all).map(ids)).toEqual([['a', 'c'], ['b']]);
 });
 
-test('jobs that different hosts ordered are gone on with apart', () => {
+test('jobs that different hosts requested are taken over separately', () => {
   const all = [job('a', to('x')), job('b', { ...to('y'), from: 'other' }), job('c', { ...to('z'), from: 'other' })];
   expect(alike(all).map(ids)).toEqual([['a'], ['b', 'c']]);
 });
 
-test('I5: a successor rolls nothing back, since it goes by a plan that nobody was shown', () => {
+test('I5: a successor does no rollback, since no user approved its plan', () => {
   const request = { dataset: 'pool/a', to: { host: 'dst' } };
   expect(inherited({ ...request, conflict: 'rollback' })).toEqual(request);
   expect(inherited({ ...request, conflict: 'rotate' })).toEqual({ ...request, conflict: 'rotate' });

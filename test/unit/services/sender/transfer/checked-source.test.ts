@@ -29,7 +29,7 @@ function streamWith(properties: number): Buffer {
   return Buffer.concat([...outer, streamBegin(), randomBytes(2_000_000)]);
 }
 
-/** What a pump sends of it, where there is room for so many bytes at a time. */
+/** The output of a pump that has room for so many bytes at a time. */
 async function pumped(stdout: Readable, room: number): Promise<Buffer> {
   const sent: Buffer[] = [];
   let free = room;

@@ -21,19 +21,19 @@ const step = (to: number, from?: number, more: Partial<Step> = {}): Step => ({
 });
 
 test.each<[string, MemberState, Step, boolean]>([
-  ['one that plans, or is between two steps', coming, step(2, 1), true],
-  ['one that brings what the step begins with', { phase: 'sending', to: '1' }, step(2, 1), true],
-  ['one that is further behind', { phase: 'sending', to: '1' }, step(3, 2), false],
-  ['one that sends the step itself already', { phase: 'sending', to: '2' }, step(2, 1), false],
-  ['one that waits for the same step', { phase: 'waiting', key: '', to: '2' }, step(2, 1), false],
-  ['one that waits to bring what it begins with', { phase: 'waiting', key: '', to: '1' }, step(2, 1), true],
-  ['one that has nothing to send', away, step(2, 1), false],
-  ['one that sends, when the step is a full stream', { phase: 'sending', to: '1' }, step(2), false],
+  ['a job that plans, or is between two steps', coming, step(2, 1), true],
+  ['a job that brings the base of the step', { phase: 'sending', to: '1' }, step(2, 1), true],
+  ['a job that is further behind', { phase: 'sending', to: '1' }, step(3, 2), false],
+  ['a job that already sends the step itself', { phase: 'sending', to: '2' }, step(2, 1), false],
+  ['a job that waits for the same step', { phase: 'waiting', key: '', to: '2' }, step(2, 1), false],
+  ['a job that waits to bring the base of the step', { phase: 'waiting', key: '', to: '1' }, step(2, 1), true],
+  ['a job that has nothing to send', away, step(2, 1), false],
+  ['a job that sends, when the step is a full stream', { phase: 'sending', to: '1' }, step(2), false],
 ])('%s: is it awaited?', (_what, state, next, awaited) => {
   expect(isAwaited(state, next)).toBe(awaited);
 });
 
-test('steps are one read only with the same snapshots, dataset and flags', () => {
+test('steps share one read only with the same snapshots, dataset and flags', () => {
   const keys = [
     step(2, 1),
     step(2),
@@ -47,7 +47,7 @@ test('steps are one read only with the same snapshots, dataset and flags', () =>
   expect(keyOf(step(2, 1, { targetDataset: 'elsewhere/a' }))).toBe(keys[0]);
 });
 
-test('one that sends alone is not awaited at that step, and is at the next', async () => {
+test('a job that sends alone is not awaited at that step, and is at the next', async () => {
   const [one, two] = fanOut(2);
   one?.planned(['pool/a']);
   two?.planned(['pool/a']);
@@ -67,7 +67,7 @@ test('one that sends alone is not awaited at that step, and is at the next', asy
   expect(await other).toBeDefined();
 });
 
-test('ready jobs wait no longer for a late one than the last step took, within bounds', () => {
+test('ready jobs wait for a late one at most as long as the last step took, within bounds', () => {
   expect([undefined, 0, 100, 1000, 60_000].map((before) => gatherTime(before, 5000))).toEqual([
     5000, 250, 250, 1000, 5000,
   ]);
@@ -80,7 +80,7 @@ function fanOut(size: number, gatherMs = 60_000, clock = manualClock()): FanOutM
   return openFanOutGroup({ ...deps, id: 'fan0000000', size, gatherMs, answerMs: 60_000, clock });
 }
 
-/** What became of a session so far. */
+/** The state of a session so far. */
 async function outcome(session: Promise<Participant | undefined> | undefined): Promise<string> {
   await Promise.resolve();
   const participant = await Promise.race([session, Promise.resolve('waits' as const)]);
@@ -98,7 +98,7 @@ describe('jobs that need the same step', () => {
     for (const session of [first, second, third]) expect(await outcome(session)).toBe('participant fan0000000f1');
   });
 
-  test('where planning takes long, a late one is awaited three times as long as that', async () => {
+  test('await a late one three times as long as a long planning took', async () => {
     const clock = manualClock();
     const [a, b] = fanOut(2, 5000, clock);
     await clock.advance(4000);
@@ -110,7 +110,7 @@ describe('jobs that need the same step', () => {
     expect(await outcome(b?.gather(step(1)))).toBe('alone');
   });
 
-  test('a job that needs the step before is awaited, one that is further behind is not', async () => {
+  test('await a job at the step before, and none that is further behind', async () => {
     const [a, b, c] = fanOut(3);
     const [first, second] = [a?.gather(step(2, 1)), b?.gather(step(2, 1))];
     expect(await outcome(first)).toBe('waits');
@@ -126,7 +126,7 @@ describe('jobs that need the same step', () => {
     expect(await outcome(b?.gather(step(4, 3)))).toBe('participant fan0000000f2');
   });
 
-  test('a job that plans nothing for the dataset, or has ended, is not awaited', async () => {
+  test('do not await a job that plans nothing for the dataset, or has ended', async () => {
     const [a, b, c] = fanOut(3);
     const session = a?.gather(step(1));
     b?.planned(['pool/b']);
@@ -135,7 +135,7 @@ describe('jobs that need the same step', () => {
     expect(await outcome(session)).toBe('alone');
   });
 
-  test('one that has planned the dataset is awaited, and one that comes too late sends alone', async () => {
+  test('await a job that has planned the dataset; a job that is too late sends alone', async () => {
     const clock = manualClock();
     const [a, b, c] = fanOut(3, 1000, clock);
     b?.planned(['pool/a']);
@@ -160,7 +160,7 @@ describe('jobs that need the same step', () => {
     expect(await outcome(next)).toBe('participant fan0000000f2');
   });
 
-  test('one that was awaited in vain is not awaited again, for any dataset, until it arrives', async () => {
+  test('do not await a job again after a timeout, for any dataset, until it arrives', async () => {
     const clock = manualClock();
     const [a, b] = fanOut(2, 1000, clock);
     b?.planned(['pool/a', 'pool/b']);
@@ -180,7 +180,7 @@ describe('jobs that need the same step', () => {
     expect(await outcome(b?.gather(step(3, 2)))).toBe('participant fan0000000f1');
   });
 
-  test('one that leaves while it waits sends alone, and does not delay the others', async () => {
+  test('continue without a job that leaves, which then sends alone', async () => {
     const clock = manualClock();
     const [a, b, c] = fanOut(3, 60_000, clock);
     const sessions = [a?.gather(step(1)), b?.gather(step(1))];
@@ -191,7 +191,7 @@ describe('jobs that need the same step', () => {
     expect(clock.pending).toBe(1); // that of the session, for answers that never come
   });
 
-  test('no timer is left when all have ended', () => {
+  test('leave no timer after their end', () => {
     const clock = manualClock();
     const members = fanOut(2, 60_000, clock);
     void members[0]?.gather(step(1));

@@ -4,7 +4,7 @@ import { openMemberStates } from '../../../../../../services/sender/transfer/fan
 
 const step: Step = { type: 'full', to: { name: 'zones/a@one', guid: '1' }, targetDataset: 'tank/a' };
 
-test('a job that has not planned may need any step, and one that has planned only those of its datasets', () => {
+test('a job that has not planned may need any step, and a planned job only those of its datasets', () => {
   const states = openMemberStates(1);
   expect(states.someAwaited(step)).toBe(true);
   states.planned(0, ['zones/b']);
@@ -13,7 +13,7 @@ test('a job that has not planned may need any step, and one that has planned onl
   expect(states.someAwaited(step)).toBe(true);
 });
 
-test('a job that is given up is awaited again, at a dataset, only after it has arrived there', () => {
+test('an abandoned job is awaited again, at a dataset, only after it has arrived there', () => {
   const states = openMemberStates(1);
   states.giveUp(step);
   expect(states.someAwaited(step)).toBe(false);
@@ -23,7 +23,7 @@ test('a job that is given up is awaited again, at a dataset, only after it has a
   expect(states.someAwaited(step)).toBe(false);
 });
 
-test('no other job waits for one that has ended', () => {
+test('an ended job is not awaited', () => {
   const states = openMemberStates(1);
   states.planned(0, ['zones/a']);
   states.ended(0);

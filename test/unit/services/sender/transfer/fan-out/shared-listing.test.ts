@@ -5,7 +5,7 @@ import { shareListing } from '../../../../../../services/sender/transfer/fan-out
 
 const what = { dataset: 'tank/a', creation: true };
 
-/** A `zfs` whose lists and estimates end when they are told to. */
+/** A `zfs` whose lists and estimates end when the test ends them. */
 function slowly() {
   const lists: PromiseWithResolvers<DatasetEntry[]>[] = [];
   const estimates: PromiseWithResolvers<number | undefined>[] = [];
@@ -25,7 +25,7 @@ function slowly() {
   return { zfs, lists, estimates };
 }
 
-test('jobs that begin together are answered by one list', async () => {
+test('jobs that start together share one list', async () => {
   const { zfs, lists } = slowly();
   const member = shareListing(zfs);
   const [one, two] = [member().list(what), member().list({ ...what })];
@@ -34,7 +34,7 @@ test('jobs that begin together are answered by one list', async () => {
   expect(await one).toBe(await two);
 });
 
-test('another dataset is another list', () => {
+test('another dataset needs another list', () => {
   const { zfs, lists } = slowly();
   const member = shareListing(zfs);
   void member().list(what);
@@ -42,7 +42,7 @@ test('another dataset is another list', () => {
   expect(lists).toHaveLength(2);
 });
 
-test('whoever comes after its end is listed for anew', async () => {
+test('a job that starts after the end of a list gets a new list', async () => {
   const { zfs, lists } = slowly();
   const member = shareListing(zfs);
   const one = member().list(what);
@@ -52,7 +52,7 @@ test('whoever comes after its end is listed for anew', async () => {
   expect(lists).toHaveLength(2);
 });
 
-test('the second list of a job is its own, whatever runs', () => {
+test('the second list of a job is not shared', () => {
   const { zfs, lists } = slowly();
   const member = shareListing(zfs);
   const [one, two] = [member(), member()];
@@ -63,7 +63,7 @@ test('the second list of a job is its own, whatever runs', () => {
   expect(lists).toHaveLength(2);
 });
 
-test('a failure is that of all who asked, and not of who asks later', async () => {
+test('a failure is shared by all waiting jobs, and not by later ones', async () => {
   const { zfs, lists } = slowly();
   const member = shareListing(zfs);
   const both = [member().list(what), member().list(what)];
@@ -74,7 +74,7 @@ test('a failure is that of all who asked, and not of who asks later', async () =
   expect(await later).toEqual([]);
 });
 
-test('a step that several send is estimated once', async () => {
+test('a step that several jobs send is estimated once', async () => {
   const { zfs, estimates } = slowly();
   const member = shareListing(zfs);
   const stream = { to: 'tank/a@one', flags: [] };

@@ -7,7 +7,7 @@ function opened() {
   return { clock, times: openStepTimes(5000, clock) };
 }
 
-test('before its first step a late job is waited for three times as long as the first one took to plan', async () => {
+test('before its first step a late job is awaited three times as long as the first job’s planning took', async () => {
   const { clock, times } = opened();
   await clock.advance(4000);
   expect(times.gatherMsFor('zones/a')).toBe(12_000);
@@ -15,13 +15,13 @@ test('before its first step a late job is waited for three times as long as the 
   expect(times.gatherMsFor('zones/b')).toBe(12_000);
 });
 
-test('where planning was quick a late job is waited for as long as the order says', async () => {
+test('after a quick planning a late job is awaited as long as the request says', async () => {
   const { clock, times } = opened();
   await clock.advance(10);
   expect(times.gatherMsFor('zones/a')).toBe(5000);
 });
 
-test('later a late job is waited for as long as the step before took the first job, and only for that dataset', async () => {
+test('later a late job is awaited as long as the previous step took the first job, for that dataset only', async () => {
   const { clock, times } = opened();
   times.began('zones/a');
   await clock.advance(700);
