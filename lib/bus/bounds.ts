@@ -1,17 +1,17 @@
 import { ZpsendError } from '../../schemas/errors.ts';
 
-/** What may come in answer to one question. A peer that sends more is refused, before any of it is parsed. */
+/** The limits of the replies to one request. A peer that sends more is refused before parsing. */
 export interface Bounds {
   readonly messages: number;
-  /** Of all of them together. */
+  /** Of all replies together. */
   readonly bytes: number;
-  /** From the question to the last of them, in milliseconds, however little each of them keeps waiting. */
+  /** From the request to the last reply, in milliseconds. */
   readonly ms: number;
 }
 
 const mebibyte = 2 ** 20;
 
-/** The largest part of an answer in parts; where a NATS server takes larger messages, parts are no larger. */
+/** The largest part of an answer in parts, also if the NATS server accepts larger messages. */
 export const mostPartBytes = 4 * mebibyte;
 
 /** One answer: a status with its jobs, for example. */
@@ -21,37 +21,33 @@ export const answerInParts: Bounds = { messages: 16_384, bytes: 256 * mebibyte, 
 /** The answers of all instances. */
 export const manyAnswers: Bounds = { messages: 4096, bytes: 16 * mebibyte, ms: 60_000 };
 
-/** A peer's answer, a bucket or a store that is larger than zpsend takes. @param limit what is counted */
+/** A peer's answer, a bucket or a store exceeds its limit. @param limit the unit that is counted */
 export const tooMuch = (what: string, limit: string, most: number): ZpsendError =>
-  new ZpsendError(
-    'TOO_MUCH',
-    `${what} has more than ${most} ${limit}, which is the most that is taken; nothing of it was used`,
-    {
-      limit,
-      most,
-    },
-  );
+  new ZpsendError('TOO_MUCH', `${what} has more than ${most} ${limit}, which is the limit; none of it was used`, {
+    limit,
+    most,
+  });
 
-/** What all answers that come at once may have together, so that several peers do not do what one may not. */
+/** The limit of all concurrent answers together, so that several peers cannot exceed what one may not. */
 export interface Budget {
   readonly bytes: number;
-  /** An answer that has had no more than this is never the one to be refused. */
+  /** An answer of at most this size is never refused. */
   readonly modest: number;
-  /** What they have now. */
+  /** The bytes of all current answers. */
   taken: number;
 }
 
-/** Of this process. */
+/** The budget of this process. */
 const together: Budget = { bytes: 512 * mebibyte, modest: 8 * mebibyte, taken: 0 };
 
 export interface Tally {
-  /** Counts a message of so many bytes. @returns why it is refused */
+  /** Counts a message of `length` bytes. @returns the error if it exceeds a limit */
   take(length: number): ZpsendError | undefined;
-  /** Nothing more comes. */
+  /** The answer is complete. */
   end(): void;
 }
 
-/** Counts what comes in answer to one question. */
+/** Counts the replies to one request. */
 export function openTally(what: string, bounds: Bounds, budget: Budget = together): Tally {
   let messages = 0;
   let bytes = 0;
@@ -65,7 +61,7 @@ export function openTally(what: string, bounds: Bounds, budget: Budget = togethe
       if (messages > bounds.messages) return tooMuch(what, 'messages', bounds.messages);
       if (bytes > bounds.bytes) return tooMuch(what, 'bytes', bounds.bytes);
       if (budget.taken > budget.bytes && bytes > budget.modest) {
-        return tooMuch(`${what}, with others that come now,`, 'bytes', budget.bytes);
+        return tooMuch(`${what}, with other current answers,`, 'bytes', budget.bytes);
       }
       return undefined;
     },

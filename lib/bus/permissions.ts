@@ -12,7 +12,7 @@ import {
   subjects,
 } from './subjects.ts';
 
-/** What a NATS user may do, as nats-server's `permissions` has it (docs.nats.io, "Authorization"). */
+/** The permissions of a NATS user, in the form of nats-server's `permissions` (docs.nats.io, "Authorization"). */
 export interface Permissions {
   readonly publish: readonly string[];
   readonly subscribe: readonly string[];
@@ -21,44 +21,44 @@ export interface Permissions {
 export interface Roles {
   readonly sender: boolean;
   readonly receiver: boolean;
-  /** Hosts that it may order to send, as far as their `send.allow` lets it. */
+  /** Hosts that it may order to send, within their `send.allow`. */
   readonly orders?: readonly string[];
-  /** Hosts whose stored streams it fetches, and whose shared streams it hears, as a receiver. */
+  /** Hosts whose stored streams it fetches and whose shared streams it reads, as a receiver. */
   readonly from?: readonly string[];
-  /** The JetStream domain of those stores, where it is not that of the host's own server. */
+  /** The JetStream domain of those stores, if it is not that of the host's server. */
   readonly domain?: string | undefined;
 }
 
-/** Where a host's answers come, so that no other host can read them. Below `_INBOX.`, where every host may publish its answers. */
+/** The prefix of a host's inboxes, which no other host can read. It is below `_INBOX.`, where every host may publish replies. */
 export const inboxPrefix = (host: string): string => `_INBOX.${host}`;
 
-/** The same of a viewer, who is no host although the machine may bear that name: it asks as a viewer may, not as a host. */
+/** The same for a viewer. A viewer is not a host, even if a host has its name, and asks with the permissions of a viewer. */
 export const viewerInboxPrefix = (name: string): string => `${inboxPrefix(name)}.viewer`;
 
 /**
- * Where JetStream delivers to a user, besides the inboxes of its requests: the maker of a consumer chooses the subject of its
- * deliveries, and an answer is never among them.
+ * The prefix of the subjects to which JetStream delivers to a user, separate from its inboxes: the creator of a consumer chooses the
+ * subject of its deliveries, so a delivery is never taken for a reply.
  */
 const deliveryPrefix = (user: string): string => `_DELIVER.${user}`;
 
-/** The same of a connection: its user has the name that its inboxes have, else that of its host. */
+/** The same for a connection: its user is named in its inbox prefix, else the user is its host. */
 export const deliveriesOf = (inboxes: string | undefined, host: string | undefined): string =>
   deliveryPrefix(/^_INBOX\.([A-Za-z0-9_-]+)(?:\.viewer)?$/.exec(inboxes ?? '')?.[1] ?? host ?? 'nobody');
 
 const any = '*';
 const digestVerbs = ['start', 'status', 'abort'] as const;
-/** Is there a JetStream, and which buckets has it; not what is in them. */
-const looking = (api: string): string[] => [`${api}.INFO`, `${api}.STREAM.INFO.*`, `${api}.STREAM.NAMES`];
-/** What reads a bucket from its leader, and makes the server send nothing elsewhere than in answer. */
+/** To check JetStream and list its buckets, without their contents. */
+const listing = (api: string): string[] => [`${api}.INFO`, `${api}.STREAM.INFO.*`, `${api}.STREAM.NAMES`];
+/** To read a bucket from its leader; the server sends the entries only as replies. */
 const reading = (bucket: string): string => `$JS.API.STREAM.MSG.GET.KV_${bucket}`;
 
-/** To read the policies of all hosts, and its own events through the one consumer that has its name. */
+/** To read the policies of all hosts, and the host's own events through the consumer with its name. */
 const triggers = (host: string): string[] => [
   reading(policiesBucket),
   `$JS.API.CONSUMER.INFO.${eventsStream}.${host}`,
   `$JS.API.CONSUMER.CREATE.${eventsStream}.${host}.${subjects.snapshotCreated(host)}`,
   `$JS.API.CONSUMER.MSG.NEXT.${eventsStream}.${host}`,
-  // both forms of an acknowledgement, of which newer servers use the longer one
+  // both forms of an acknowledgement; newer servers use the longer one
   `$JS.ACK.${eventsStream}.${host}.>`,
   `$JS.ACK.*.*.${eventsStream}.${host}.>`,
 ];
@@ -66,8 +66,8 @@ const triggers = (host: string): string[] => [
 const store = (source: string): string => `OBJ_${streamsBucket(source)}`;
 
 /**
- * To read what a source keeps for those who are away, all of it: objects are read by consumers. A consumer can deliver anywhere, but
- * under the subject that is stored, in which services do nothing; what would come under another subject is `DIRECT.GET`, which no user may.
+ * To read a source's whole store: objects are read by consumers. A consumer can deliver to any subject, but its messages keep the stored
+ * subject, which services ignore. Only `DIRECT.GET` would change the subject, and no user may use it.
  */
 const fetching = (source: string, api = '$JS.API'): string[] => [
   `${api}.STREAM.MSG.GET.${store(source)}`,
@@ -77,18 +77,18 @@ const fetching = (source: string, api = '$JS.API'): string[] => [
   `$JS.FC.${store(source)}.>`,
 ];
 
-/** The same in another JetStream domain, where it also reports what became of it. */
+/** The same in another JetStream domain, where it also writes delivery receipts. */
 const fetchingAt = (domain: string, host: string, from: readonly string[]): string[] => {
   const api = `$JS.${domain}.API`;
   return [
-    ...looking(api),
+    ...listing(api),
     `${api}.STREAM.MSG.GET.KV_${statusBucket}`,
     `${api}.${keySubject(statusBucket, receiptKeys(host, any))}`,
     ...from.flatMap((source) => fetching(source, api)),
   ];
 };
 
-/** To write to its own store, and remove from it. */
+/** To write to its own store, and delete from it. */
 const storing = (source: string): string[] => [
   `$O.${streamsBucket(source)}.>`,
   `$JS.API.STREAM.PURGE.${store(source)}`,
@@ -96,28 +96,28 @@ const storing = (source: string): string[] => [
 ];
 
 /**
- * Exactly what one host needs for its part. It publishes data as itself only, receives for itself only, and takes locks of its own
- * datasets only (design: identity is in the subject, and the server holds it). What it may ask of others changes nothing there without
- * that host's own `receive.allow`. It makes no buckets: an administrator does.
+ * Exactly the permissions that one host needs. It publishes data only as itself, receives only for itself, and takes locks only of its
+ * own datasets: the subject has the identity, and the server enforces it. Its requests change nothing on another host without that host's
+ * `receive.allow`. It creates no buckets: an administrator does.
  */
 export function permissionsOf(host: string, { sender, receiver, from = [], orders = [], domain }: Roles): Permissions {
   return {
     publish: [
-      // its own services' events, and requests to them
+      // the events of its services, and requests to them
       `zfs.${host}.>`,
-      // answers, to any asker. Not by allow_responses: it lets a host publish to any subject that its own request names
+      // replies to any host. Not by allow_responses, which lets a host publish to any subject that its request names
       '_INBOX.>',
       subjects.info(any),
       subjects.snapshotsFrom(any, host),
       ...digestVerbs.map((verb) => subjects.digestFrom(any, verb, host)),
       ...orders.map((source) => subjects.sendFrom(source, host)),
       '$SRV.>',
-      // in which account it is itself
+      // to find out its account
       '$SYS.REQ.USER.INFO',
-      ...looking('$JS.API'),
+      ...listing('$JS.API'),
       reading(locksBucket),
       reading(statusBucket),
-      // which machine has which host name: those of all to read, its own to write
+      // the machines of all host names to read, its own to write
       reading(hostsBucket),
       keySubject(hostsBucket, host),
       ...(sender
@@ -151,13 +151,13 @@ export function permissionsOf(host: string, { sender, receiver, from = [], order
   };
 }
 
-/** One who only looks: status, locks, policies, host names, what each host has and is, and the events of jobs. */
+/** A user who only reads: status, locks, policies, host names, the info and inventory of each host, and the events of jobs. */
 export const viewerPermissions = (name: string): Permissions => ({
   publish: [
     subjects.info(any),
     subjects.snapshots(any),
     '$SRV.>',
-    ...looking('$JS.API'),
+    ...listing('$JS.API'),
     ...[locksBucket, statusBucket, hostsBucket, policiesBucket].map(reading),
   ],
   subscribe: [
@@ -188,7 +188,7 @@ export const adminPermissions = (names: readonly string[]): Permissions => ({
   ],
 });
 
-/** What JetStream subscribes to, and what it publishes: entries as they are stored, and deliveries to the maker of a consumer. */
+/** The subjects that JetStream subscribes to and publishes: stored entries, and deliveries to the creator of a consumer. */
 export const jetStreamPermissions: Permissions = {
   publish: ['$KV.>', '_DELIVER.>'],
   subscribe: ['$JS.API.>', '$JS.ACK.>', '$JS.FC.>', '$KV.>', '$O.>', subjects.snapshotCreated(any)],

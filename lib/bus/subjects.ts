@@ -11,46 +11,46 @@ export type EventWhat = 'started' | 'progress' | 'done' | 'failed';
 
 export const locksBucket = 'zfs-locks';
 export const statusBucket = 'zfs-status';
-/** Which machine has which host name: one key for each host. */
+/** The machine of each host name: one key for each host. */
 export const hostsBucket = 'zfs-hosts';
 /** For people: `nats kv info`. */
 export const statusDescription = 'zpsend: what each replication looks like';
-/** The object store in which a source keeps streams for those who fetch them later. */
+/** The object store in which a source stores streams for targets that fetch them later. */
 export const streamsBucket = (source: string): string => `zfs-streams-${source}`;
 export const policiesBucket = 'zfs-policies';
-/** The stream that keeps the events of new snapshots. */
+/** The stream that keeps snapshot events. */
 export const eventsStream = 'ZFS_EVENTS';
 
 export const subjects = {
   info: (host: string) => `zfs.${host}.info`,
   snapshots: (host: string) => `zfs.${host}.snapshots`,
-  /** The same as another host asks for it, in its own name only. `*` for every host; no id is shorter than six characters, so `from` is none. */
+  /** The same, for a request of another host under its own name. `*` for every host. Ids have at least six characters, so `from` is not an id. */
   snapshotsFrom: (host: string, asker: string) => `zfs.${host}.snapshots.from.${asker}`,
   receive: (host: string, verb: ReceiverVerb) => `zfs.${host}.recv.${verb}`,
-  /** `recv.start` as a source asks for it: the server lets each host ask in its own name only. `*` for every source. */
+  /** `recv.start` from a source: the server lets each host ask only under its own name. `*` for every source. */
   receiveFrom: (host: string, source: string) => `zfs.${host}.recv.start.${source}`,
-  /** What would be refused of a plan, asked by a source in its own name only. `*` for every source. */
+  /** Asks which steps of a plan would be refused; from a source under its own name. `*` for every source. */
   receiveCheckFrom: (host: string, source: string) => `zfs.${host}.recv.check.${source}`,
   send: (host: string, verb: SenderVerb) => `zfs.${host}.send.${verb}`,
-  /** `send.start` as another host orders it, in its own name only. `*` for every host; no id is shorter than six characters, so `from` is none. */
+  /** `send.start` from another host under its own name. `*` for every host. Ids have at least six characters, so `from` is not an id. */
   sendFrom: (host: string, from: string) => `zfs.${host}.send.start.from.${from}`,
   digest: (host: string, verb: DigestVerb) => `zfs.${host}.digest.${verb}`,
-  /** The same as another host asks for it, in its own name only. `*` for every host. */
+  /** The same, for a request of another host under its own name. `*` for every host. */
   digestFrom: (host: string, verb: DigestVerb, asker: string) => `zfs.${host}.digest.${verb}.from.${asker}`,
   /** The same endpoint of one instance, outside the queue group. */
   instance: (subject: string, instance: string) => `${subject}.${instance}`,
-  /** Answered by every instance, each for itself. Ids have six characters or more, so this is none. */
+  /** Every instance answers for itself. Ids have at least six characters, so `each` is not an id. */
   each: (subject: string) => `${subject}.each`,
   event: (host: string, kind: EventKind, what: EventWhat | '*') => `zfs.${host}.event.${kind}.${what}`,
-  /** A hint that a dataset of the host has a new snapshot. */
+  /** A trigger: a dataset of the host has a new snapshot. */
   snapshotCreated: (host: string) => `zfs.${host}.event.snapshot.created`,
   data: (source: string, target: string, transfer: string) => `zfs-data.${source}.${target}.${transfer}`,
-  /** A stream that several receivers read at once. No host has that name. */
+  /** A stream that several receivers read at once. No host is named `_fan`. */
   shared: (source: string, fan: string) => `zfs-data.${source}._fan.${fan}`,
   credit: (source: string, transfer: string, target: string) => `zfs-credit.${source}.${transfer}.${target}`,
 };
 
-/** Everything that a host answers, below its name: all but its events. */
+/** All subjects below a host's name that it answers; not its events. */
 export const endpointsOf = (host: string): string[] => [
   ...[subjects.info(host), subjects.snapshots(host)].flatMap((subject) => [subject, `${subject}.>`]),
   ...['recv', 'send', 'digest'].map((what) => `zfs.${host}.${what}.>`),
@@ -63,7 +63,7 @@ export function parseEvent(subject: string): { host: string; kind: string; what:
   return { host, kind, what };
 }
 
-/** A dataset name as one token of a key: what a key may not hold (and the token separator) becomes `=XX`. */
+/** A dataset name as one token of a key: the separator, and characters that a key does not allow, become `=XX`. */
 export const encodeDataset = (dataset: string): string =>
   Array.from(new TextEncoder().encode(dataset), (byte) => {
     const character = String.fromCharCode(byte);
@@ -95,11 +95,11 @@ export function parseLockKey(key: string): { host: string; dataset: string } | u
   return encodeDataset(dataset) === token ? { host: key.slice(0, dot), dataset } : undefined;
 }
 
-/** What an object of a streams' bucket is. Ids have six characters or more, so `known` is none. */
+/** The kind of an object in a store. Ids have at least six characters, so `known` is not an id. */
 export type StoredName =
   | { readonly kind: 'manifest'; readonly id: string }
   | { readonly kind: 'segment'; readonly id: string; readonly at: number }
-  /** What the source knows of a target that it may have to plan for unseen. */
+  /** The known target, for planning while it is offline. */
   | { readonly kind: 'known'; readonly target: string; readonly dataset: string };
 
 const digits = 6;
@@ -109,7 +109,7 @@ export function storedName(of: StoredName): string {
   return `${of.id}/${of.kind === 'manifest' ? 'manifest' : String(of.at).padStart(digits, '0')}`;
 }
 
-/** An object's name in its parts; undefined for one that is not ours. */
+/** An object's name in its parts; undefined for a name that is not zpsend's. */
 export function parseStoredName(name: string): StoredName | undefined {
   const [, target, dataset] = /^known\/([A-Za-z0-9_-]+)\/(.+)$/.exec(name) ?? [];
   if (target !== undefined && dataset !== undefined) return { kind: 'known', target, dataset };
@@ -118,11 +118,11 @@ export function parseStoredName(name: string): StoredName | undefined {
   return what === 'manifest' ? { kind: 'manifest', id } : { kind: 'segment', id, at: Number(what) };
 }
 
-/** Where a target reports what became of a stored stream; `place` counts the targets in its manifest. */
+/** The key of a target's delivery receipt; `place` is the index of the target in the manifest. */
 export const receiptKey = (target: string, source: string, id: string, place: number): string =>
   `${target}.delivered.${source}.${id}.${place}`;
 
-/** Keys of a source's receipts, by one target or by all. */
+/** Keys of a source's receipts from one target, or from all. */
 export const receiptKeys = (target: string, source: string): string => `${target}.delivered.${source}.>`;
 
 export function parseReceiptKey(
@@ -134,7 +134,7 @@ export function parseReceiptKey(
   return { target, source, id, place: Number(place) };
 }
 
-/** One dataset of a source, and where it goes. */
+/** One dataset of a source, and its target. */
 export interface StatusPlace {
   readonly source: string;
   readonly dataset: string;
@@ -144,8 +144,8 @@ export interface StatusPlace {
 }
 
 /**
- * `<source>.to.<target>.<dataset>`, with the target's dataset behind it where that has another name: a dataset may go to several
- * places on one host. Other keys of the bucket are other things.
+ * `<source>.to.<target>.<dataset>`, followed by the target's dataset if that has another name, since a dataset may have several targets
+ * on one host. Other keys of the bucket are not statuses.
  */
 export const statusKey = ({ source, dataset, target, into }: StatusPlace): string =>
   [source, 'to', target, encodeDataset(dataset), ...(into === dataset ? [] : [encodeDataset(into)])].join('.');
@@ -158,7 +158,7 @@ export function parseStatusKey(key: string): StatusPlace | undefined {
   return statusKey(place) === key ? place : undefined;
 }
 
-/** Keys of all statuses, or of one source's, or of one source's to one target. */
+/** Keys of all statuses, of one source, or of one source and one target. */
 export const statusKeys = (source = '*', target = '*'): string => `${source}.to.${target}.>`;
 
 /** The subject that a key of a KV bucket is stored under (ADR-8). */

@@ -23,7 +23,7 @@ export async function checkMachine(bus: Bus, host: string, { machine, source }: 
       return { what, result: 'bad', found: `${found}, and this is machine ${id}`, remedy: nameRemedy(host) };
     }
     const readable = 'make /etc/machine-id readable, or set machineId: in the configuration file';
-    if (claimOf(record, machine) === 'untold') {
+    if (claimOf(record, machine) === 'unknown') {
       return { what, result: 'bad', found: `${found}, and this machine has no id`, remedy: readable };
     }
     if (source === undefined) {

@@ -19,47 +19,47 @@ export interface Self {
   readonly machine: Machine;
 }
 
-/** A connection to NATS with a service's settings. The client inside is for lib/bus alone. */
+/** A connection to NATS with the settings of a service. Only lib/bus uses the client inside. */
 export interface Bus {
-  /** Requests to this host's own services name this machine, and replies too. */
+  /** Requests to services of this host, and all replies, name this machine. */
   readonly self: Self | undefined;
   readonly nc: NatsConnection;
   readonly options: NodeConnectionOptions;
-  /** What the connection was made with, and where that is set. */
+  /** The settings of the connection, and the source of each. */
   readonly found: FoundNats;
   readonly inbox: Inbox;
-  /** Where JetStream delivers to us: a prefix of subjects. */
+  /** The prefix of the subjects to which JetStream delivers. */
   readonly deliveries: string;
-  /** Where we are connected, for people. */
+  /** The server of the connection, for messages. */
   readonly server: string;
-  /** Bytes that one message may have now, headers included: `max_payload` of the server connected to, or the limit of the account. */
+  /** The current limit of one message in bytes, with headers: `max_payload` of the server, or the limit of the account. */
   readonly maxPayload: number;
-  /** What is published while this is false is lost without an error. */
+  /** Messages that are published while this is false are lost without an error. */
   readonly connected: boolean;
-  /** Calls back at every loss of the connection. The function returned ends it. */
+  /** Calls back at every loss of the connection. @returns a function that unsubscribes */
   onDisconnected(listener: () => void): () => void;
-  /** Calls back at every connection after the first: messages in between are lost. The function returned ends it. */
+  /** Calls back at every reconnect: messages in between are lost. @returns a function that unsubscribes */
   onReconnected(listener: () => void): () => void;
-  /** Calls back when the server denies this user a subscription to that very subject, which is no line of the log then. The function returned ends it. */
+  /** Calls back when the server denies a subscription to exactly this subject; then it is not logged. @returns a function that unsubscribes */
   onDenied(subject: string, listener: () => void): () => void;
-  /** What all connections of this process with its options learn of being refused. */
+  /** The refusals of all connections of this process that use the same options. */
   readonly refusal: Refusal;
-  /** Resolves when the connection has ended for good, with the reason if it was an error. */
+  /** Resolves when the connection is closed and does not reconnect, with the error if there was one. */
   readonly closed: Promise<Error | undefined>;
-  /** Sends what is pending and closes; gives up after `ms` milliseconds. */
+  /** Sends pending messages and closes; gives up after `ms` milliseconds. */
   close(ms?: number): Promise<void>;
 }
 
 export interface BusOptions extends NatsPlaces, DialOptions {
   /** Shown by `nats server report connections`. */
   name: string;
-  /** Without, requests to any host are answered by whichever machine has that name. */
+  /** Without it, any machine with the name of a host may answer requests to that host. */
   self?: Self | undefined;
-  /** The monotonic clock, in milliseconds, by which a refusal of our credentials gets old. */
+  /** The monotonic clock for the age of a refusal, in milliseconds. */
   now?: () => number;
 }
 
-/** The settings of a connection that shall outlive every failure (the client's defaults give up after ten attempts). */
+/** The settings of a connection that survives every failure (by default the client gives up after ten attempts). */
 export function daemonOptions(
   found: FoundNats,
   { name, wait }: Pick<BusOptions, 'name' | 'wait'>,
@@ -83,23 +83,20 @@ export function daemonOptions(
 const words: Partial<Record<Status['type'], readonly [NatsEvent, string]>> = {
   disconnect: ['nats.lost', 'lost the connection to NATS, reconnecting'],
   reconnect: ['nats.connected', 'connected to NATS again'],
-  ldm: [
-    'nats.stopping',
-    'the NATS server is about to stop (lame duck); what is under way goes on elsewhere once it has',
-  ],
-  staleConnection: ['nats.lost', 'the connection to NATS went stale'],
+  ldm: ['nats.stopping', 'the NATS server is about to stop (lame duck); running work continues on another server'],
+  staleConnection: ['nats.lost', 'the connection to NATS is stale'],
 };
 
 interface Watching {
   readonly nc: NatsConnection;
   readonly refusal: Refusal;
   changed(type: Status['type']): void;
-  /** @returns whether that subject has a listener */
+  /** @returns whether the subject has a listener */
   denied(subject: string): boolean;
   report(event: NatsEvent, text: string): void;
 }
 
-/** The subject of a subscription that the server denies. */
+/** The subject of a denied subscription; undefined for any other status. */
 const deniedSubject = (status: Status): string | undefined =>
   status.type === 'error' &&
   status.error instanceof PermissionViolationError &&
@@ -107,7 +104,7 @@ const deniedSubject = (status: Status): string | undefined =>
     ? status.error.subject
     : undefined;
 
-/** Follows the connection's fate until it is closed. A refusal is logged by `refusal`, each loss once, and what each try to connect again meets too. */
+/** Logs the states of the connection until it is closed. Each loss, and each different error of its reconnects, is logged once. `refusal` logs refusals. */
 async function watch({ nc, refusal, changed, denied, report }: Watching): Promise<void> {
   let isLost = false;
   let met = '';
@@ -135,9 +132,9 @@ function member<T>(set: Set<T>, one: T): () => void {
 }
 
 /**
- * Connects to NATS by the environment and the configuration.
- * @throws ZpsendError UNREACHABLE when no server answers and the options do not wait, NOT_ALLOWED when one refuses us;
- * BAD_REQUEST for settings that cannot be; UNSUPPORTED for a tiny max_payload, which a service outlasts
+ * Connects to NATS with the settings of the environment and the configuration.
+ * @throws ZpsendError UNREACHABLE if no server answers and the options do not wait; NOT_ALLOWED if a server refuses this identity;
+ * BAD_REQUEST for invalid settings; UNSUPPORTED for a max_payload that is too small, unless the options wait
  */
 export async function connectBus(options: BusOptions): Promise<Bus> {
   const found = findNats(options);
@@ -146,7 +143,7 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
   let waiting = 'still waiting for NATS: ';
   const refusal = openRefusal({
     words: (thrown) => connectError(thrown, asker()).message,
-    say: (event, text) => report(event, `${waiting}${text}`),
+    log: (event, text) => report(event, `${waiting}${text}`),
     ...(options.now && { now: options.now }),
   });
   const shared = { ...daemonOptions(found, options), reconnectDelayHandler: () => refusal.waitMs };
@@ -198,20 +195,20 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
     void nc.close();
     throw trouble;
   }
-  const lookAtPayload = payloadWatch(bus, report);
-  lookAtPayload();
-  bus.onReconnected(lookAtPayload);
+  const checkPayload = payloadWatch(bus, report);
+  checkPayload();
+  bus.onReconnected(checkPayload);
   return bus;
 }
 
-/** Who asks, for messages: a file of credentials that was renewed counts, and one that cannot be read is what it was. */
+/** Who connects, for messages. Credential files are read again; if that fails, the last identity stays. */
 function askerOf(found: FoundNats): () => Asker {
   let identity = identityOf(found.settings);
   return () => {
     try {
       identity = identityOf(found.settings);
     } catch {
-      // the last one may do
+      // the last identity may still work
     }
     return { servers: found.settings.url ?? '', identity, unused: found.unused };
   };
@@ -223,9 +220,9 @@ function payloadWatch(bus: Bus, report: (event: NatsEvent, text: string) => void
   return () => {
     const trouble = payloadTrouble(bus);
     if (trouble && !isSmall)
-      report('nats.payload-too-small', `${trouble.message}; requests are answered with that until then`);
+      report('nats.payload-too-small', `${trouble.message}; until then, requests are answered with this error`);
     if (!trouble && isSmall)
-      report('nats.payload-restored', `the NATS server takes messages of ${bus.maxPayload} bytes now`);
+      report('nats.payload-restored', `the NATS server accepts messages of ${bus.maxPayload} bytes again`);
     isSmall = trouble !== undefined;
   };
 }

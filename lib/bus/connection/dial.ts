@@ -13,43 +13,43 @@ import { inboxPrefix } from '../permissions.ts';
 import { type Asker, connectError, isAnswer } from './connect-error.ts';
 import type { Refusal } from './refusal.ts';
 
-/** What happens to a connection. */
+/** The log events of a connection. */
 export type NatsEvent = Extract<LogEvent, `nats.${string}`>;
 
 export interface DialOptions {
-  /** This host: where its user may not have answers in `_INBOX.>`, `_INBOX.<host>.>` is tried. */
+  /** This host: if its user may not subscribe to `_INBOX.>`, `_INBOX.<host>.>` is tried. */
   host?: string;
-  /** Wait for a server that is not there yet, or takes too small messages, as a service does; a command gives up. */
+  /** Wait for a server that is absent, or whose messages are too small, as a service does; a command gives up. */
   wait: boolean;
-  /** Ends the waiting. */
+  /** Ends the wait. */
   signal?: AbortSignal;
-  /** Told of every connect, disconnect and error, in words for a log. */
+  /** Called at every connect, disconnect and error, with a text for the log. */
   onStatus?: (event: NatsEvent, text: string) => void;
 }
 
-/** May answers come? `own`: on an inbox prefix that was tried, since the server refuses the usual one. */
+/** Can this user receive replies? `own`: only on the host's inbox prefix, since the server refuses the usual one. */
 export type Inbox = 'usual' | 'own' | 'refused';
 
 /**
- * Connects, or says why not. A service tries until it can.
- * @throws ZpsendError UNREACHABLE, or NOT_ALLOWED where a server refuses us
+ * Connects. A service retries until a server accepts it.
+ * @throws ZpsendError UNREACHABLE, or NOT_ALLOWED if a server refuses this identity
  */
 async function dial(
   connection: NodeConnectionOptions,
   { asker, refusal }: Askers,
   options: DialOptions,
 ): Promise<NatsConnection> {
-  let [said, saidAt] = ['', 0];
+  let [logged, loggedAt] = ['', 0];
   let over: ZpsendError | undefined;
   void refusal.over.then((error) => {
     over = error;
   });
   for (;;) {
-    let isOurs = false;
+    let isRefusal = false;
     const error = await connect({ ...connection, waitOnFirstConnect: false }).catch(async (thrown) => {
-      const telling = await mostTelling(thrown, connection);
-      isOurs = options.wait && refusal.failed(telling);
-      return connectError(telling, asker());
+      const cause = await likelyCause(thrown, connection);
+      isRefusal = options.wait && refusal.failed(cause);
+      return connectError(cause, asker());
     });
     if (!(error instanceof ZpsendError)) {
       refusal.connected();
@@ -58,10 +58,10 @@ async function dial(
     if (!options.wait) throw error;
     await Promise.resolve();
     if (over) throw over;
-    if (isOurs) said = '';
-    else if (error.message !== said || Date.now() - saidAt > timing.connection.reminderMs) {
-      [said, saidAt] = [error.message, Date.now()];
-      options.onStatus?.('nats.waiting', `still waiting for NATS: ${said}`);
+    if (isRefusal) logged = '';
+    else if (error.message !== logged || Date.now() - loggedAt > timing.connection.reminderMs) {
+      [logged, loggedAt] = [error.message, Date.now()];
+      options.onStatus?.('nats.waiting', `still waiting for NATS: ${logged}`);
     }
     await sleep(
       Math.max(timing.connection.attemptMs, refusal.waitMs),
@@ -72,10 +72,10 @@ async function dial(
 }
 
 /**
- * Of several servers the client tells of the last one: one that answers, and refuses us, says more than one that is down. And of a
- * server that hangs up after TLS, since it wants a certificate, a client that would come back only tells that time went by.
+ * The error that explains a failed connect best. With several servers, the client reports only the last one, which may be down while
+ * another one refuses this identity. A reconnecting client reports a timeout for a server that requires a certificate, so each is probed.
  */
-async function mostTelling(thrown: unknown, connection: NodeConnectionOptions): Promise<unknown> {
+async function likelyCause(thrown: unknown, connection: NodeConnectionOptions): Promise<unknown> {
   const servers = [connection.servers ?? []].flat();
   if (isAnswer(thrown) || (servers.length < 2 && !(thrown instanceof TimeoutError))) return thrown;
   const single = { ...connection, reconnect: false, waitOnFirstConnect: false, timeout: timing.connection.probeMs };
@@ -90,22 +90,22 @@ async function mostTelling(thrown: unknown, connection: NodeConnectionOptions): 
   return others.find(isAnswer) ?? thrown;
 }
 
-/** May this user have answers where the client wants them? The server refuses before it answers the flush. */
-async function mayHearAnswers(nc: NatsConnection, prefix: string | undefined): Promise<boolean> {
+/** May this user receive replies on this inbox prefix? The server refuses before it answers the flush. */
+async function mayReceiveReplies(nc: NatsConnection, prefix: string | undefined): Promise<boolean> {
   let may = true;
   const inbox = nc.subscribe(createInbox(prefix), {
     callback: (error) => {
       if (error) may = false;
     },
   });
-  // a connection that is lost just now proves nothing
+  // a connection that is lost during the check proves nothing
   await nc.flush().catch(() => {});
   inbox.unsubscribe();
   return may;
 }
 
 export interface Askers {
-  /** With the identity as its files have it now. */
+  /** With the current contents of its identity files. */
   asker(): Asker;
   readonly refusal: Refusal;
 }
@@ -116,18 +116,18 @@ interface Dialled {
   readonly inbox: Inbox;
 }
 
-/** Connects with an inbox prefix that this user may use: the one that is set, the usual one, or that of this host. */
+/** Connects with an inbox prefix that this user may use: the configured one, the usual one, or that of this host. */
 export async function dialForAnswers(
   connection: NodeConnectionOptions,
   askers: Askers,
   options: DialOptions,
 ): Promise<Dialled> {
   const nc = await dial(connection, askers, options);
-  if (await mayHearAnswers(nc, connection.inboxPrefix)) return { nc, connection, inbox: 'usual' };
+  if (await mayReceiveReplies(nc, connection.inboxPrefix)) return { nc, connection, inbox: 'usual' };
   if (connection.inboxPrefix !== undefined || options.host === undefined) return { nc, connection, inbox: 'refused' };
   const own = { ...connection, inboxPrefix: inboxPrefix(options.host) };
   const again = await dial(own, askers, options);
-  const isHeard = await mayHearAnswers(again, own.inboxPrefix);
-  await (isHeard ? nc : again).close();
-  return isHeard ? { nc: again, connection: own, inbox: 'own' } : { nc, connection, inbox: 'refused' };
+  const isAllowed = await mayReceiveReplies(again, own.inboxPrefix);
+  await (isAllowed ? nc : again).close();
+  return isAllowed ? { nc: again, connection: own, inbox: 'own' } : { nc, connection, inbox: 'refused' };
 }

@@ -10,27 +10,27 @@ import {
   settingsFromVariables,
 } from './nats-settings.ts';
 
-/** The places where a program looks for NATS. */
+/** The sources of a program's NATS settings. */
 export interface NatsPlaces {
   readonly env: NodeJS.ProcessEnv;
-  /** The file that stands for the environment, where one does (/etc/zpsend/env). */
+  /** The file that replaces the environment, if there is one (/etc/zpsend/env). */
   readonly envFile?: string | undefined;
   /** `nats:` of the configuration file. */
   readonly config?: { readonly section: NatsConfig; readonly path: string } | undefined;
 }
 
 export interface FoundNats extends Merged {
-  /** The context that is selected, where something else names the server. */
+  /** The name of the selected context, if another source names the server. */
   readonly unused?: string;
 }
 
 const standard = 'nats://127.0.0.1:4222';
 
 /**
- * Where NATS is and who we are. Each part is taken from the first place that has it: the environment, then the context that it
- * names, or else `nats:` of the configuration file and the context named there. The context that `nats context select` chose is
- * taken where none of them has anything, and then the standard port of this machine.
- * @throws ZpsendError BAD_REQUEST for an address that is none, and a context that cannot be used
+ * The server and the identity of the connection. Each part comes from the first source that has it: the environment and the context
+ * that it names, or else `nats:` of the configuration file and the context named there. If no source has anything, the context that
+ * `nats context select` chose is used. The last source is the standard port of this machine.
+ * @throws ZpsendError BAD_REQUEST for an invalid address, or a context that cannot be used
  */
 export function findNats({ env, envFile, config }: NatsPlaces): FoundNats {
   const variables = envFile ?? 'the environment';

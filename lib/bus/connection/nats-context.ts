@@ -23,7 +23,7 @@ const used = {
 } as const satisfies Record<string, keyof NatsSettings>;
 
 const files = ['creds', 'nkey', 'ca', 'cert', 'key'];
-/** What is for people, and not about the connection. */
+/** Fields that do not affect the connection. */
 const ignored = ['name', 'description', 'color_scheme'];
 
 const text = z.string().optional();
@@ -36,7 +36,7 @@ const contextSchema = z.looseObject({
 const contextsFolder = (env: NodeJS.ProcessEnv): string =>
   join(env.XDG_CONFIG_HOME || join(env.HOME || homedir(), '.config'), 'nats');
 
-/** The name that `nats context select` has written; undefined where none is selected, or this user may not look. */
+/** The name that `nats context select` wrote; undefined if none is selected, or this user may not read it. */
 export function selectedContext(env: NodeJS.ProcessEnv): string | undefined {
   try {
     return readFileSync(join(contextsFolder(env), 'context.txt'), 'utf8').trim() || undefined;
@@ -49,8 +49,8 @@ const bad = (what: string): ZpsendError => new ZpsendError('BAD_REQUEST', what);
 
 /**
  * The settings of a context of the `nats` CLI.
- * @param name as the CLI has it, or the path of a `.json` file
- * @throws ZpsendError BAD_REQUEST for one that cannot be read, or asks for what zpsend cannot do
+ * @param name the name that the CLI uses, or the path of a `.json` file
+ * @throws ZpsendError BAD_REQUEST if the context cannot be read, or needs a feature that zpsend lacks
  */
 export function readContext(name: string, env: NodeJS.ProcessEnv): NatsSettings {
   const isPath = name.includes('/') && name.endsWith('.json');
@@ -67,7 +67,7 @@ export function readContext(name: string, env: NodeJS.ProcessEnv): NatsSettings 
   if (others.length > 0) {
     const fields = others.map(([field]) => field).join(', ');
     throw bad(
-      `the NATS context ${path} has ${fields}, which zpsend does not support; use a context without, or NATS_URL and NATS_CREDS`,
+      `the NATS context ${path} has ${fields}, which zpsend does not support; use a context without it, or NATS_URL and NATS_CREDS`,
     );
   }
   return Object.fromEntries(settings);
@@ -80,10 +80,10 @@ function parseContext(path: string): Record<string, unknown> {
   try {
     content = readFileSync(path, 'utf8');
   } catch (error) {
-    // the error of Node names the path too
+    // the error of Node includes the path
     throw bad(`cannot read the NATS context: ${error instanceof Error ? error.message : error}`);
   }
-  // the message leaves out the value: it may be a secret
+  // the message omits the value, which may be a secret
   try {
     const parsed = contextSchema.safeParse(JSON.parse(content));
     if (parsed.success) return parsed.data;
@@ -96,7 +96,7 @@ function parseContext(path: string): Record<string, unknown> {
   }
 }
 
-/** Files are named with `~` and `$NAME` as the CLI has it; of its references (`env://`, `op://`, `nsc://` ...) only `file://`. */
+/** Expands `~` and `$NAME` in file names as the CLI does. Of its references (`env://`, `op://`, `nsc://`, ...) it accepts only `file://`. */
 function supported(value: string, field: string, path: string, env: NodeJS.ProcessEnv): string | undefined {
   if (value === '') return undefined;
   const isUrl = field === 'url';

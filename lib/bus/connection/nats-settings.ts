@@ -2,9 +2,9 @@ import { ZpsendError } from '../../../schemas/errors.ts';
 import type { NatsConfig } from '../../../schemas/nats.ts';
 import { serversIn } from './server-url.ts';
 
-/** Where NATS is and who we are there, as one place says it. Files are paths. */
+/** The server and the identity of a connection, from one source. Files are paths. */
 export interface NatsSettings {
-  /** With commas between several; without user or password. */
+  /** Comma-separated; without user or password. */
   readonly url?: string | undefined;
   readonly user?: string | undefined;
   readonly password?: string | undefined;
@@ -22,14 +22,14 @@ export interface NatsSettings {
   readonly inboxPrefix?: string | undefined;
 }
 
-/** Settings of one place. */
+/** The settings of one source. */
 export interface Layer {
-  /** The place, for people: "/etc/zpsend.yaml". */
+  /** The source, for messages: "/etc/zpsend.yaml". */
   readonly source: string;
   readonly settings: NatsSettings;
 }
 
-/** Fields that only mean something together come from one place: half an identity is none. */
+/** Fields that are valid only together come from one source: half an identity is useless. */
 const parts = {
   server: ['url'],
   identity: ['user', 'password', 'passwordFile', 'token', 'tokenFile', 'creds', 'nkey', 'jwt', 'seed'],
@@ -43,11 +43,11 @@ export type Part = keyof typeof parts;
 
 export interface Merged {
   readonly settings: NatsSettings;
-  /** Where each part is from; a part that is nowhere is absent. */
+  /** The source of each part; absent for a part that no source has. */
   readonly sources: Partial<Record<Part, string>>;
 }
 
-/** Each part from the first place that says something of it. */
+/** Takes each part from the first source that sets it. */
 export function mergeLayers(layers: readonly Layer[]): Merged {
   const separated = layers.map(({ source, settings }) => ({ source, settings: separateUrl(settings, source) }));
   let settings: NatsSettings = {};
@@ -61,7 +61,7 @@ export function mergeLayers(layers: readonly Layer[]): Merged {
   return { settings, sources };
 }
 
-/** As in the `nats` CLI a URL may hold a user and a password, or a token; the client takes only an address. */
+/** As in the `nats` CLI, a URL may contain a user and a password, or a token; the client accepts only an address. */
 function separateUrl(settings: NatsSettings, source: string): NatsSettings {
   if (!settings.url) return withToken(settings);
   const servers = serversIn(settings.url, source);
@@ -69,7 +69,7 @@ function separateUrl(settings: NatsSettings, source: string): NatsSettings {
   const named = servers.findLast(({ user }) => user);
   const identity: NatsSettings =
     named?.password === undefined ? { token: named?.user } : { user: named.user, password: named.password };
-  // what stands in the URL goes first, as in the client libraries of NATS
+  // the identity in the URL has precedence, as in the client libraries of NATS
   if (identity.user || identity.token) {
     const without = Object.fromEntries(parts.identity.map((field) => [field, undefined]));
     return { ...settings, ...without, ...identity, url };
@@ -84,7 +84,7 @@ function withToken(settings: NatsSettings): NatsSettings {
   return { ...settings, user: undefined, ...(!token && !tokenFile && { token: user }) };
 }
 
-/** The variables of the `nats` CLI that say where NATS is and who we are. */
+/** The variables of the `nats` CLI for the server and the identity. */
 const natsVariables = {
   url: 'NATS_URL',
   user: 'NATS_USER',
@@ -101,20 +101,20 @@ const natsVariables = {
 
 export const contextVariable = 'NATS_CONTEXT';
 
-/** Does the environment say anything of where NATS is, or who we are? */
+/** Does the environment set the server or the identity? */
 export const saysNats = (env: NodeJS.ProcessEnv): boolean =>
   [...Object.values(natsVariables), contextVariable].some((name) => Boolean(env[name]));
 
-/** What variables say; an empty one says nothing. */
+/** The settings of the environment variables; an empty variable counts as unset. */
 export function settingsFromVariables(env: NodeJS.ProcessEnv): NatsSettings {
   if (env.NATS_SOCKS_PROXY) {
-    throw new ZpsendError('BAD_REQUEST', 'NATS_SOCKS_PROXY: zpsend connects through no proxy; unset it');
+    throw new ZpsendError('BAD_REQUEST', 'NATS_SOCKS_PROXY: zpsend does not support a proxy; unset it');
   }
   const entries = Object.entries(natsVariables).map(([field, name]) => [field, env[name] || undefined]);
   return { ...Object.fromEntries(entries), inboxPrefix: env.ZPSEND_INBOX_PREFIX || undefined };
 }
 
-/** What the `nats:` section of the configuration file says. */
-export function settingsFromConfig({ servers, context: _named, ...said }: NatsConfig): NatsSettings {
-  return { ...said, url: said.url ?? servers?.join(',') };
+/** The settings of the `nats:` section of the configuration file. */
+export function settingsFromConfig({ servers, context: _named, ...settings }: NatsConfig): NatsSettings {
+  return { ...settings, url: settings.url ?? servers?.join(',') };
 }

@@ -16,17 +16,17 @@ function readText(path: string, what: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    // the error of Node names the path too
+    // the error of Node includes the path
     throw new ZpsendError('BAD_REQUEST', `cannot read ${what}: ${error instanceof Error ? error.message : error}`);
   }
 }
 
-/** The secret of a file, without the newline that an editor puts at its end. */
+/** The secret in a file, without the final newline that an editor adds. */
 const secretIn = (path: string, what: string): string => readText(path, what).replace(/\r?\n$/, '');
 
 /**
- * The text of a file that is read again at each connect, since what expires is renewed there. What cannot be used, as a file that is being
- * written, is passed over.
+ * The text of a file. It is read again at each connect, since expiring credentials are renewed there. An unusable text, as of a file
+ * that is being written, is ignored.
  */
 function renewed(path: string, first: string, isUsable: (text: string) => boolean): () => string {
   let last = first;
@@ -35,13 +35,13 @@ function renewed(path: string, first: string, isUsable: (text: string) => boolea
       const text = readFileSync(path, 'utf8');
       if (isUsable(text)) last = text;
     } catch {
-      // the last one may do
+      // the last text may still work
     }
     return last;
   };
 }
 
-/** The public key of a user's seed; undefined for what is none. */
+/** The public key of a user's seed; undefined for any other text. */
 function publicKeyOf(seed: string): string | undefined {
   try {
     const key = nkeys.fromSeed(bytes(seed)).getPublicKey();
@@ -51,18 +51,18 @@ function publicKeyOf(seed: string): string | undefined {
   }
 }
 
-/** Who we are to the server, and that in words that hold no secret. */
+/** The identity of the connection, with a description that contains no secret. */
 export interface Identity {
   readonly options: Pick<NodeConnectionOptions, 'authenticator' | 'user' | 'pass' | 'token'>;
   readonly words: string;
-  /** When the proof stops to be one. */
+  /** When the credentials expire. */
   readonly expires?: Date;
 }
 
 const notSeed = (what: string): ZpsendError =>
   new ZpsendError(
     'BAD_REQUEST',
-    `${what} is not the seed of a user nkey: one line that begins with SU (nats auth nkey gen user)`,
+    `${what} is not the seed of a user nkey: a seed is one line that begins with SU (nats auth nkey gen user)`,
   );
 
 /** The JWT and the seed in a credentials file; undefined where one is missing. */
@@ -79,7 +79,7 @@ function fromCreds(path: string): Identity {
   if (!creds) {
     throw new ZpsendError(
       'BAD_REQUEST',
-      `the credentials file ${path} holds no JWT with the seed of its user: nsc generate creds makes one`,
+      `the credentials file ${path} does not contain a JWT and the seed of its user: create one with nsc generate creds`,
     );
   }
   const now = renewed(path, text, (other) => credsIn(other) !== undefined);
@@ -90,7 +90,7 @@ function fromCreds(path: string): Identity {
   };
 }
 
-/** The time that a JWT ends, which only the server can judge; undefined where it does not, or is none. */
+/** The time at which a JWT expires; absent if it does not expire, or is not a JWT. Only the server decides. */
 function expiryOf(jwt: string): { expires?: Date } {
   try {
     const { exp } = JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString());
@@ -103,19 +103,19 @@ function expiryOf(jwt: string): { expires?: Date } {
 function fromKey(path: string): Identity {
   const seed = readText(path, 'the nkey seed file');
   const key = publicKeyOf(seed.trim());
-  if (key === undefined) throw notSeed(`what the file ${path} holds`);
+  if (key === undefined) throw notSeed(`the content of ${path}`);
   const now = renewed(path, seed, (other) => publicKeyOf(other.trim()) !== undefined);
   const authenticator = nkeyAuthenticator(() => bytes(now().trim()));
   return { options: { authenticator }, words: `the nkey ${key} (${path})` };
 }
 
 function fromJwt(jwt: string, seed: string | undefined): Identity {
-  if (seed && publicKeyOf(seed) === undefined) throw notSeed('what is given with the JWT');
+  if (seed && publicKeyOf(seed) === undefined) throw notSeed('the seed that is set with the JWT');
   const authenticator: Authenticator = jwtAuthenticator(jwt, seed ? bytes(seed) : undefined);
   return { options: { authenticator }, words: 'a JWT', ...expiryOf(jwt) };
 }
 
-/** One identity, in the order of the `nats` CLI where several are given. @throws ZpsendError BAD_REQUEST for one that is none */
+/** One identity; if several are set, in the order of the `nats` CLI. @throws ZpsendError BAD_REQUEST for an invalid one */
 export function identityOf(settings: NatsSettings): Identity | undefined {
   const { user, passwordFile, tokenFile, creds, nkey, jwt, seed } = settings;
   const password = settings.password ?? (passwordFile && secretIn(passwordFile, 'the password file'));
@@ -127,18 +127,18 @@ export function identityOf(settings: NatsSettings): Identity | undefined {
   return token ? { options: { token }, words: 'a token' } : undefined;
 }
 
-/** Where answers come: no subject that anybody serves begins so. */
+/** The prefix of reply subjects: it begins with "_", so it never overlaps the subject of a service. */
 function inboxPrefixIn(prefix: string): string {
   if (/^_[A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$/.test(prefix)) return prefix;
   throw new ZpsendError(
     'BAD_REQUEST',
-    `the inbox prefix "${prefix}" cannot be one: "_", then letters, digits, "_" and "-", as in _INBOX.smos-00`,
+    `the inbox prefix "${prefix}" is invalid: use "_", then letters, digits, "_" and "-", as in _INBOX.smos-00`,
   );
 }
 
 function tlsOf({ url = '', ca, cert, key, tlsFirst }: NatsSettings): Pick<NodeConnectionOptions, 'tls'> {
   if (!ca && !cert && !tlsFirst && !/(^|,)tls:\/\//i.test(url)) return {};
-  // the client tells of a file that is not there as of a server that is not
+  // the client reports a missing file as a missing server
   for (const [path, what] of [
     [ca, 'the CA file'],
     [cert, 'the certificate file'],
@@ -151,8 +151,8 @@ function tlsOf({ url = '', ca, cert, key, tlsFirst }: NatsSettings): Pick<NodeCo
 }
 
 /**
- * What the client of NATS is told.
- * @throws ZpsendError BAD_REQUEST when a named file cannot be read, or is not what it should be
+ * The options of the NATS client.
+ * @throws ZpsendError BAD_REQUEST if a file cannot be read, or has an invalid content
  */
 export function connectionOptions(settings: NatsSettings): NodeConnectionOptions {
   const { url = '', inboxPrefix } = settings;

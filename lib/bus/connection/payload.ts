@@ -1,27 +1,27 @@
 import { hasReason, type Reasoned, ZpsendError } from '../../../schemas/errors.ts';
 
-/** What the server of a connection takes in one message, in bytes. */
+/** The limit of one message on the server of a connection, in bytes. */
 interface PayloadLimit {
   readonly maxPayload: number;
   readonly server: string;
 }
 
-/** The least that data frames and whole entries of a listing fit in, in bytes. */
+/** The smallest limit in which data frames and whole entries of a listing fit, in bytes. */
 export const leastPayload = 64 * 1024;
 
 /**
- * Why nothing can be done over a connection now: its server, or this account, takes smaller messages than zpsend needs. Asked at each use, since
- * every reconnect may bring another limit.
+ * The error if the server or the account accepts only smaller messages than zpsend needs. Called at each use, since a reconnect may
+ * change the limit.
  */
 export function payloadTrouble({ maxPayload, server }: PayloadLimit): ZpsendError | undefined {
   if (!(maxPayload < leastPayload)) return undefined;
   return new ZpsendError(
     'UNSUPPORTED',
-    `the NATS server at ${server} takes messages of ${maxPayload} bytes at most, and zpsend needs ${leastPayload}: ` +
+    `the NATS server at ${server} takes messages of ${maxPayload} bytes at most, but zpsend needs ${leastPayload}: ` +
       'raise max_payload in its configuration (its default is 1 MiB), or the limit of this account',
     { reason: 'payload-limit', maxPayload, least: leastPayload },
   );
 }
 
-/** Does a failure come from such a limit? It passes when an administrator raises the limit, and the work goes on. */
+/** Does a failure come from such a limit? The work continues when an administrator raises it. */
 export const isPayloadTrouble = (error: Reasoned): boolean => hasReason(error, 'UNSUPPORTED', 'payload-limit');

@@ -1,30 +1,30 @@
 import { timing } from '../../time/timing.ts';
 /**
- * What a process does while NATS refuses who it is, as data. All its connections share it: they have one identity, and try one after the other.
- * Times are milliseconds of a monotonic clock, given from outside.
+ * The state of a process whose identity NATS refuses. All its connections share it, since they have one identity.
+ * Times are milliseconds of a monotonic clock, which the caller passes.
  */
 export interface RefusalState {
-  /** Refused without an end since then, and the last time. */
+  /** The first and the last refusal since the last success. */
   readonly refused?: { readonly since: number; readonly last: number; readonly tries: number };
 }
 
 export type RefusalEvent =
   | { readonly type: 'refused'; readonly now: number }
-  /** One of the connections came about. */
+  /** One of the connections succeeded. */
   | { readonly type: 'connected' };
 
 export type RefusalEffect = 'log' | 'give-up' | 'log-accepted';
 
-/** Between two tries, of all connections together: the first, and at most. */
+/** The first and the longest delay between two attempts of all connections together, in milliseconds. */
 const [leastMs, mostMs] = [500, 10_000];
 
 export const neverRefused: RefusalState = {};
 
-/** How long each connection waits before its next try, in milliseconds. */
+/** How long each connection waits before its next attempt, in milliseconds. */
 export const waitMs = ({ refused }: RefusalState): number =>
   refused ? Math.min(mostMs, leastMs * 2 ** Math.min(refused.tries, 10)) : leastMs;
 
-/** One event: the state after it, and what is to be done. */
+/** The next state after one event, and its effects. */
 export function stepRefusal(state: RefusalState, event: RefusalEvent): readonly [RefusalState, ...RefusalEffect[]] {
   const { refused } = state;
   if (event.type === 'connected') return refused ? [neverRefused, 'log-accepted'] : [state];

@@ -4,27 +4,27 @@ import { timing } from '../../time/timing.ts';
 import { isRefused } from './connect-error.ts';
 import { neverRefused, type RefusalEvent, type RefusalState, stepRefusal, waitMs } from './refusal-state.ts';
 
-/** What all connections of a process learn of being refused by NATS. */
+/** The refusals by NATS that all connections of a process share. */
 export interface Refusal {
-  /** Before the next try of any of them, in milliseconds. */
+  /** The delay before the next attempt of any connection, in milliseconds. */
   readonly waitMs: number;
-  /** Is the last word that they are refused? */
+  /** Was the last attempt refused? */
   readonly isRefused: boolean;
-  /** A connection was refused, or something else went wrong; false for that. */
+  /** Records a failed attempt. @returns whether it was a refusal */
   failed(thrown: unknown): boolean;
   connected(): void;
-  /** Resolves when they were refused for a minute. NOT_ALLOWED */
+  /** Resolves with NOT_ALLOWED after a minute of refusals. */
   readonly over: Promise<ZpsendError>;
 }
 
 export interface RefusalOptions {
-  /** Why, and what to do, for a log. */
+  /** The cause and the remedy, for the log. */
   words(thrown: unknown): string;
-  say(event: 'nats.refused' | 'nats.accepted', text: string): void;
+  log(event: 'nats.refused' | 'nats.accepted', text: string): void;
   now?: () => number;
 }
 
-export function openRefusal({ words, say, now = () => performance.now() }: RefusalOptions): Refusal {
+export function openRefusal({ words, log, now = () => performance.now() }: RefusalOptions): Refusal {
   let state: RefusalState = neverRefused;
   const over = Promise.withResolvers<ZpsendError>();
   const feed = (event: RefusalEvent, thrown?: unknown): void => {
@@ -32,14 +32,14 @@ export function openRefusal({ words, say, now = () => performance.now() }: Refus
     state = next;
     for (const effect of effects) {
       if (effect === 'log')
-        say(
+        log(
           'nats.refused',
-          `${words(thrown)}; trying again for ${timing.connection.givesUpMs / 1000} s, then this service ends`,
+          `${words(thrown)}; retrying for ${timing.connection.givesUpMs / 1000} s, then this service ends`,
         );
-      if (effect === 'log-accepted') say('nats.accepted', 'the NATS server accepts this service again');
+      if (effect === 'log-accepted') log('nats.accepted', 'the NATS server accepts this service again');
       if (effect === 'give-up')
         over.resolve(
-          new ZpsendError('NOT_ALLOWED', `${words(thrown)}; for ${timing.connection.givesUpMs / 1000} s now`),
+          new ZpsendError('NOT_ALLOWED', `${words(thrown)}; refused for ${timing.connection.givesUpMs / 1000} s`),
         );
     }
   };
@@ -60,7 +60,7 @@ export function openRefusal({ words, say, now = () => performance.now() }: Refus
   };
 }
 
-/** What a connection's status has about refusals. */
+/** Records the refusals and reconnects in a connection's status. */
 export function noteStatus(status: Status, refusal: Refusal): void {
   if (status.type === 'error') refusal.failed(status.error);
   if (status.type === 'reconnect') refusal.connected();

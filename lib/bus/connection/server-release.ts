@@ -18,28 +18,28 @@ export interface ReleaseFault {
   readonly words: string;
 }
 
-/** What is known to be wrong with a release of nats-server, for what zpsend does; nothing of a version that is none. */
+/** The known faults of a release of nats-server that affect zpsend; none for an unparsable version. */
 export function releaseFaults(version: string): ReleaseFault[] {
   const release = releaseOf(version);
   if (!release) return [];
-  const isMended =
+  const isFixed =
     release[1] === 12 && release[0] === 2 ? !isBefore(release, [2, 12, 12]) : !isBefore(release, [2, 14, 3]);
   return [
     ...(isBefore(release, [2, 12, 0])
       ? [
           {
             what: 'not strict',
-            words: 'takes an answer of JetStream for a request to it, unless jetstream { strict: true }',
+            words: 'treats a reply of JetStream as a request to JetStream, unless jetstream { strict: true } is set',
           } as const,
         ]
       : []),
-    ...(isMended
+    ...(isFixed
       ? []
       : [
           {
             what: 'answers lost',
             words:
-              'may lose answers between leaf servers that are connected to different servers of a cluster (nats-server#8317)',
+              'may lose replies between leaf servers that are connected to different servers of a cluster (nats-server#8317)',
           } as const,
         ]),
   ];
@@ -48,14 +48,14 @@ export function releaseFaults(version: string): ReleaseFault[] {
 const namesSchema = z.looseObject({ error: z.looseObject({ err_code: z.number().optional() }).optional() });
 
 /**
- * Does JetStream refuse a request with a field that is none? Undefined where it may not be asked, or is off.
+ * Does JetStream refuse a request with an unknown field? Undefined if this user may not ask, or JetStream is off.
  */
 export async function isStrict(bus: Bus): Promise<boolean | undefined> {
   try {
     const query = JSON.stringify({ zpsend_is_no_field: 1 });
     const answer = await bus.nc.request('$JS.API.STREAM.NAMES', query, { timeout: 4000 });
     const { error } = namesSchema.parse(answer.json());
-    // 10025: the JSON is not what is expected
+    // 10025: invalid JSON
     return error ? (error.err_code === 10025 ? true : undefined) : false;
   } catch {
     return undefined;
@@ -64,7 +64,7 @@ export async function isStrict(bus: Bus): Promise<boolean | undefined> {
 
 const userSchema = z.looseObject({ data: z.looseObject({ account: z.string() }) });
 
-/** The account of this connection's user; undefined where it may not be asked for. */
+/** The account of this connection's user; undefined if this user may not ask. */
 export async function accountOf(bus: Bus): Promise<string | undefined> {
   try {
     const answer = await bus.nc.request('$SYS.REQ.USER.INFO', '', { timeout: 1500 });

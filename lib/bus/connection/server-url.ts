@@ -1,12 +1,12 @@
 import { isIPv6 } from 'node:net';
 import { ZpsendError } from '../../../schemas/errors.ts';
 
-/** One server of a URL, with what stood before its "@". */
+/** One server of a URL, with the user and the password before its "@". */
 export interface ServerUrl {
-  /** With its scheme where it has one; never a secret. */
+  /** With its scheme, if it has one; never contains a secret. */
   readonly address: string;
   readonly user?: string | undefined;
-  /** Undefined where a user without a password stands there, which is a token. */
+  /** Undefined if the URL has only a user, which is a token. */
   readonly password?: string | undefined;
 }
 
@@ -15,9 +15,9 @@ const isHostAndPort = (address: string): boolean =>
   isIPv6(address) || /^(\[[0-9A-Fa-f:.]+(%\w+)?\]|[^\s:@/?#%[\]]+)(:\d{1,5})?$/.test(address);
 
 /**
- * The servers of a URL, with commas between several. What stands before the last "@" of each is a user and a password, or a token.
- * @param source the place that says it, for errors; they show nothing of the URL, since any part may belong to a password
- * @throws ZpsendError BAD_REQUEST for what is no address
+ * The servers of a comma-separated URL. The part before the last "@" of each is a user and a password, or a token.
+ * @param source where the URL is set, for errors; they show nothing of the URL, since any part may belong to a password
+ * @throws ZpsendError BAD_REQUEST for an invalid address
  */
 export function serversIn(url: string, source: string): ServerUrl[] {
   const bad = (what: string): ZpsendError => new ZpsendError('BAD_REQUEST', `${source}: ${what}`);
@@ -25,18 +25,18 @@ export function serversIn(url: string, source: string): ServerUrl[] {
     try {
       return decodeURIComponent(text);
     } catch {
-      throw bad('in the URL, what stands before the "@" is not percent-encoded');
+      throw bad('in the URL, the part before the "@" is not percent-encoded');
     }
   };
   return url.split(',').map((text, at) => {
     const [, scheme = '', rest = ''] = /^([A-Za-z][A-Za-z0-9+.-]*:\/\/)?(.*)$/s.exec(text.trim()) ?? [];
     if (!['', 'nats://', 'tls://'].includes(scheme.toLowerCase())) {
-      throw bad(`a URL of another kind is no address of NATS: ${form}`);
+      throw bad(`the scheme of the URL is not one of NATS: use ${form}`);
     }
     const end = rest.lastIndexOf('@');
     const address = rest.slice(end + 1).replace(/\/$/, '');
-    if (address === '') throw bad('an address is missing in the URL');
-    // without a scheme it may be the end of a password with a comma
+    if (address === '') throw bad('the URL lacks an address');
+    // without a scheme, it may be the rest of a password that contains a comma
     if (!isHostAndPort(address) || (end >= 0 && at > 0 && scheme === '')) throw bad(unclear);
     if (end < 0) return { address: scheme + address };
     const [, user = '', password] = /^([^:]*)(?::(.*))?$/s.exec(rest.slice(0, end)) ?? [];
@@ -45,5 +45,5 @@ export function serversIn(url: string, source: string): ServerUrl[] {
 }
 
 const unclear =
-  `the URL is not clear: each server is ${form}, with a password percent-encoded (%40 for "@", %2F for "/", %2C for ",") ` +
-  'or given apart, as NATS_USER and NATS_PASSWORD';
+  `the URL is ambiguous: write each server as ${form}, and percent-encode the password (%40 for "@", %2F for "/", %2C for ","), ` +
+  'or set NATS_USER and NATS_PASSWORD instead';

@@ -2,24 +2,24 @@ import type { z } from 'zod';
 import type { Bus } from '../connection/connect.ts';
 import { parseEvent } from '../subjects.ts';
 
-/** Publishes an event; nobody need listen, and one that is lost costs nobody anything. */
+/** Publishes an event. It may have no subscriber, and may be lost. */
 export function publishEvent(bus: Bus, subject: string, body: object): void {
   try {
     bus.nc.publish(subject, JSON.stringify(body));
   } catch {
-    // the connection is closing, or the server takes no message of that size
+    // the connection is closing, or the event exceeds max_payload
   }
 }
 
 /**
- * Hears events whose bodies their schema accepts; what it does not accept is passed over.
- * @returns a function that stops listening
+ * Subscribes to events whose bodies match the schema; other events are ignored.
+ * @returns a function that unsubscribes
  */
 export function onEvents<S extends z.ZodType>(
   bus: Bus,
   subject: string,
   schema: S,
-  heard: (event: { host: string; what: string; body: z.output<S> }) => void,
+  received: (event: { host: string; what: string; body: z.output<S> }) => void,
 ): () => void {
   const subscription = bus.nc.subscribe(subject, {
     callback: (error, message) => {
@@ -28,9 +28,9 @@ export function onEvents<S extends z.ZodType>(
       if (!place) return;
       try {
         const body = schema.safeParse(message.json());
-        if (body.success) heard({ host: place.host, what: place.what, body: body.data });
+        if (body.success) received({ host: place.host, what: place.what, body: body.data });
       } catch {
-        // not JSON: not one of ours
+        // not JSON, so not an event of zpsend
       }
     },
   });

@@ -22,14 +22,14 @@ import { eventsStream, subjects } from '../subjects.ts';
 /** A message on `zfs.<host>.event.snapshot.created`. */
 export interface SnapshotEvent {
   readonly data: Uint8Array;
-  /** Acknowledges it; until then another instance gets it when this one dies. */
+  /** Acknowledges it. Until then, another instance receives it if this one dies. */
   taken(): void;
 }
 
-/** How long an event is kept for a host that is away, in milliseconds; after that only a listing finds what is missing. */
+/** The time limit of an answer of JetStream, in milliseconds. */
 const timeout = 4000;
 
-/** Bounded in every way: an event that is lost costs time until the next listing, and nothing else. */
+/** Bounded in every way: a lost event only delays the job until the next listing. */
 export const eventsConfig = {
   name: eventsStream,
   description: 'zpsend: datasets that have a new snapshot',
@@ -38,12 +38,12 @@ export const eventsConfig = {
   discard: DiscardPolicy.Old,
   max_age: nanos(timing.events.keptMs),
   max_bytes: 64 * 1024 * 1024,
-  // one host with too many events does not push out those of others
+  // a host with too many events does not evict the events of others
   max_msgs_per_subject: 10_000,
   max_msg_size: 4096,
 };
 
-/** One for all senders of a host; gone when it has missed all that the stream has. */
+/** One consumer for all senders of a host. It expires after the events that it has not read. */
 const consumerConfig = (host: string) => ({
   durable_name: host,
   filter_subject: subjects.snapshotCreated(host),
@@ -56,7 +56,7 @@ const consumerConfig = (host: string) => ({
 /** There is no such consumer (10014). */
 const lacksConsumer = (error: unknown): boolean => error instanceof JetStreamApiError && error.code === 10014;
 
-/** The consumer of a host's senders, made where it is missing. */
+/** The consumer of a host's senders; creates a missing one. */
 async function consumerOf(manager: JetStreamManager, host: string): Promise<ConsumerInfo> {
   try {
     return await manager.consumers.info(eventsStream, host);
@@ -66,12 +66,12 @@ async function consumerOf(manager: JetStreamManager, host: string): Promise<Cons
   }
 }
 
-/** What a closing connection does not acknowledge is delivered again. */
+/** On a closing connection it fails, and the message is delivered again. */
 function acknowledge(message: JsMsg): void {
   try {
     message.ack();
   } catch {
-    // closed
+    // the connection is closed
   }
 }
 
@@ -83,8 +83,8 @@ export const publishSnapshotCreated = (bus: Bus, host: string, snapshot: string)
  * Subscribes to a host's snapshot events, each delivered to one sender instance. Uses the durable stream `ZFS_EVENTS`; falls back to a
  * plain subscription while the stream is unavailable.
  * @param received must not throw
- * @param report called when it changes between the two, with words for a log
- * @returns a function that ends it
+ * @param report called at each change between the two, with a text for the log
+ * @returns a function that unsubscribes
  */
 export function hearSnapshots(
   bus: Bus,
@@ -96,9 +96,9 @@ export function hearSnapshots(
   let plain: Subscription | undefined;
   let kept: ConsumerMessages | undefined;
   let reported: string | undefined;
-  let mayMake = true;
+  let mayCreate = true;
 
-  function listenPlainly(why: string): void {
+  function subscribePlainly(why: string): void {
     plain ??= bus.nc.subscribe(subjects.snapshotCreated(host), {
       queue: 'sender',
       callback: (error, message) => {
@@ -107,11 +107,11 @@ export function hearSnapshots(
     });
     if (why === reported) return;
     reported = why;
-    report('snapshot-event.not-kept', `events of new snapshots arrive only while this sender runs, since ${why}`);
+    report('snapshot-event.not-kept', `snapshot events arrive only while this sender runs, since ${why}`);
   }
 
-  /** Each refusal of a permission is a line in the logs of both sides: what was refused is asked for again on a new connection. */
-  async function untilWorthTrying(error: unknown, tries: number): Promise<void> {
+  /** Waits for the next attempt. Each denied permission is logged on both sides, so it is retried only after a reconnect. */
+  async function untilNextAttempt(error: unknown, tries: number): Promise<void> {
     const again = new AbortController();
     const stopWatching = bus.onReconnected(() => again.abort());
     const ms = isPermissionError(error) ? 2 ** 31 - 1 : Math.min(300_000, 1000 * 2 ** tries);
@@ -125,15 +125,15 @@ export function hearSnapshots(
       await manager.streams.info(eventsStream);
     } catch (error) {
       if (!isGone(error)) throw error;
-      if (!mayMake) throw new Error(`there is no stream ${eventsStream}, and this user may not make it`);
-      // a user who may not make it is refused once, and does not ask again
-      mayMake = false;
+      if (!mayCreate) throw new Error(`there is no stream ${eventsStream}, and this user may not create it`);
+      // a user who may not create it is refused once, and does not ask again
+      mayCreate = false;
       await withReplicas((num_replicas) => manager.streams.add({ ...eventsConfig, num_replicas }));
-      mayMake = true;
+      mayCreate = true;
     }
   }
 
-  /** Resolves, or rejects, when the stream's events come no more. */
+  /** Resolves or rejects when the stream delivers no more events. */
   async function follow(began: () => void): Promise<void> {
     const manager = await managerOf(bus, timeout);
     await ensureStream(manager);
@@ -148,7 +148,7 @@ export function hearSnapshots(
     if (error) throw error;
   }
 
-  async function keepOn(): Promise<void> {
+  async function followForever(): Promise<void> {
     let tries = 0;
     const began = () => {
       tries = 0;
@@ -157,24 +157,24 @@ export function hearSnapshots(
       if (reported !== undefined)
         report(
           'snapshot-event.kept-again',
-          'events of new snapshots come from the stream again, also those while no sender runs',
+          'snapshot events come from the stream again, which keeps them while no sender runs',
         );
       reported = undefined;
       if (stop.signal.aborted) kept?.stop();
     };
     while (!stop.signal.aborted) {
       const error = await follow(began).then(
-        () => new Error('the stream was left'),
+        () => new Error('the consumer of the stream ended'),
         (thrown: unknown) => thrown,
       );
       if (stop.signal.aborted) return;
-      listenPlainly(error instanceof Error ? error.message : String(error));
+      subscribePlainly(error instanceof Error ? error.message : String(error));
       tries += 1;
-      await untilWorthTrying(error, tries);
+      await untilNextAttempt(error, tries);
     }
   }
 
-  void keepOn().catch(() => {});
+  void followForever().catch(() => {});
   return () => {
     stop.abort();
     kept?.stop();

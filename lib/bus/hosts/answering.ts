@@ -4,8 +4,8 @@ import { gather } from '../rpc/request.ts';
 import { subjects } from '../subjects.ts';
 
 /**
- * The instances that answer for a host name now, whatever machine each runs on; at once where none is there.
- * @param ms how long they have, in milliseconds
+ * The instances that answer for a host name, on any machine. Returns at once if there is none.
+ * @param ms how long to wait for their answers, in milliseconds
  */
 export const answeringFor = async (bus: Bus, host: string, ms: number): Promise<Instance[]> =>
   (await gather(bus, subjects.each(subjects.info(host)), {}, eachInfoSchema, ms)).flatMap(({ instances }) => instances);

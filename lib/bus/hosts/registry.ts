@@ -10,21 +10,21 @@ import { createMissing, putOrCreate } from '../jetstream/put-or-create.ts';
 import { hostsBucket, keySubject, parseKeySubject } from '../subjects.ts';
 import type { HostKey } from './claim.ts';
 
-/** Which machine has which host name: KV bucket `zfs-hosts`, one key for each host. Its entries have no end. */
+/** The machine of each host name: KV bucket `zfs-hosts`, one key for each host. Its entries do not expire. */
 
 const description = 'zpsend: which machine has which host name';
 const unreadable = `the bucket ${hostsBucket} cannot be read`;
-/** Another writer came first (10071). */
+/** Another writer was first (10071). */
 const isLate = (error: unknown): boolean => error instanceof JetStreamApiError && error.code === 10071;
-/** How long JetStream may take to answer, in milliseconds. */
+/** The time limit of an answer of JetStream, in milliseconds. */
 const timeout = 4000;
-/** Writers that may come first, one after the other. */
+/** How often a write is retried after another writer was first. */
 const mostRivals = 5;
 
-/** A later release may say more of a host; that is still its machine. */
+/** Fields that a later release adds are ignored. */
 const readSchema = hostRecordSchema.strip();
 
-/** What an entry holds; undefined for a deleted one. */
+/** The record in an entry; undefined for a deleted one. */
 export function recordIn(entry: Pick<KvEntry, 'operation' | 'json'> | null): HostKey {
   if (entry?.operation !== 'PUT') return undefined;
   try {
@@ -35,8 +35,8 @@ export function recordIn(entry: Pick<KvEntry, 'operation' | 'json'> | null): Hos
 }
 
 /**
- * Who has the host name; undefined where nobody does, or there is no bucket.
- * @throws ZpsendError UNSUPPORTED when JetStream is off, UNREACHABLE when the bucket cannot be read
+ * The record of a host name; undefined if it is not registered, or there is no bucket.
+ * @throws ZpsendError UNSUPPORTED if JetStream is off, UNREACHABLE if the bucket cannot be read
  */
 export async function readHost(bus: Bus, host: string): Promise<HostKey> {
   const entry = await unlessGone(
@@ -47,7 +47,7 @@ export async function readHost(bus: Bus, host: string): Promise<HostKey> {
 }
 
 /**
- * Every host name that was registered, also of hosts that are away; none where there is no bucket.
+ * All registered host names, also of offline hosts; none if there is no bucket.
  * @throws ZpsendError as readHost
  */
 export async function registeredHosts(bus: Bus): Promise<string[]> {
@@ -62,7 +62,7 @@ export async function registeredHosts(bus: Bus): Promise<string[]> {
   return subjects.flatMap((subject) => hostSchema.safeParse(parseKeySubject(hostsBucket, subject)).data ?? []);
 }
 
-/** The entry now; the bucket is created where there is none. */
+/** The current entry. @param mayCreate create a missing bucket */
 const entryOf = (bus: Bus, host: string, mayCreate: boolean): Promise<KvEntry | null> =>
   putOrCreate(
     bus,
@@ -72,12 +72,12 @@ const entryOf = (bus: Bus, host: string, mayCreate: boolean): Promise<KvEntry | 
   );
 
 /**
- * Writes a record for the host name if `decide` says so of the one that is there. Of several writers at the same moment one
- * succeeds, and the others decide again (compare and set).
- * @param decide gives the record to write, or undefined to leave what is there
- * @param mayCreate create the bucket where there is none
- * @returns what is there in the end
- * @throws ZpsendError what `decide` throws; UNSUPPORTED when JetStream is off; UNREACHABLE when the bucket cannot be had
+ * Writes the record that `decide` returns for the current one. If several writers run at once, one succeeds and the others decide
+ * again (compare and set).
+ * @param decide returns the record to write, or undefined to keep the current one
+ * @param mayCreate create a missing bucket
+ * @returns the record after the call
+ * @throws ZpsendError from `decide`; UNSUPPORTED if JetStream is off; UNREACHABLE if the bucket cannot be read or written
  */
 export async function writeHost(
   bus: Bus,

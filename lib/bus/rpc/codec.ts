@@ -3,12 +3,12 @@ import { type ErrorBody, errorReplySchema, ZpsendError } from '../../../schemas/
 import { faultOf, faultWords } from '../../../schemas/issue-words.ts';
 import { protocol } from '../../../schemas/protocol.ts';
 
-/** Requests are small; what is larger was not meant for us. */
+/** The limit of a request; valid requests are small. */
 export const maxRequestBytes = 256 * 1024;
 
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
-/** The first thing that a schema found wrong, with its path. */
+/** The first fault that a schema found, with its path. */
 export function explain(error: z.ZodError): string {
   const issue = error.issues[0];
   if (!issue) return 'not valid';
@@ -18,7 +18,7 @@ export function explain(error: z.ZodError): string {
 /** A body as text. @throws ZpsendError BAD_REQUEST when it is too large or not UTF-8 */
 function textOf(data: Uint8Array): string {
   if (data.length > maxRequestBytes) {
-    throw new ZpsendError('BAD_REQUEST', `the request has ${data.length} bytes; ${maxRequestBytes} is the most`);
+    throw new ZpsendError('BAD_REQUEST', `the request has ${data.length} bytes; the limit is ${maxRequestBytes}`);
   }
   try {
     return decoder.decode(data);
@@ -40,7 +40,7 @@ function parseJson(text: string): unknown {
 }
 
 /**
- * What names another version of the protocol is not read any further, since its other fields may mean something else.
+ * Checks the version of the protocol before other fields, whose meaning may differ in another version.
  * @throws ZpsendError UNSUPPORTED
  */
 function checkProtocol(value: unknown, what: 'request' | 'reply'): void {
@@ -49,13 +49,13 @@ function checkProtocol(value: unknown, what: 'request' | 'reply'): void {
   if (typeof named !== 'number' || named === protocol) return;
   throw new ZpsendError(
     'UNSUPPORTED',
-    `the ${what} is of version ${named} of zpsend's protocol, and this release reads version ${protocol}: run one release of zpsend on both hosts`,
+    `the ${what} has version ${named} of zpsend's protocol, but this release reads version ${protocol}: run the same release of zpsend on both hosts`,
     { reason: 'protocol', protocol: named, reads: protocol },
   );
 }
 
 /**
- * A request's body: empty, plain text (the main argument) or JSON, checked by its schema before anyone acts on it (I10).
+ * A request's body: empty, plain text (the main argument) or JSON. Its schema checks it before it has any effect (I10).
  * @throws ZpsendError BAD_REQUEST, or UNSUPPORTED for another version of the protocol
  */
 export function decodeRequest<S extends z.ZodType>(
@@ -69,7 +69,7 @@ export function decodeRequest<S extends z.ZodType>(
   if (trimmed.trim() === '') value = {};
   else if (/^\s*[{[]/.test(trimmed)) value = parseJson(trimmed);
   else if (fromText) value = fromText(trimmed);
-  else throw new ZpsendError('BAD_REQUEST', 'this subject takes a JSON object');
+  else throw new ZpsendError('BAD_REQUEST', 'this subject requires a JSON object');
   checkProtocol(value, 'request');
   const parsed = schema.safeParse(value);
   if (!parsed.success) throw new ZpsendError('BAD_REQUEST', `bad request: ${explain(parsed.error)}`);
@@ -77,8 +77,8 @@ export function decodeRequest<S extends z.ZodType>(
 }
 
 /**
- * A reply's body: the schema's object, or the error that came instead.
- * @throws ZpsendError with the code that was sent, UNSUPPORTED for another version of the protocol, or INTERNAL when the reply is neither
+ * A reply's body.
+ * @throws ZpsendError the error in the reply, UNSUPPORTED for another version of the protocol, or INTERNAL for an invalid reply
  */
 export function decodeReply<S extends z.ZodType>(data: Uint8Array, schema: S): z.output<S> {
   let value: unknown;
@@ -91,8 +91,7 @@ export function decodeReply<S extends z.ZodType>(data: Uint8Array, schema: S): z
   if (failed.success) throw ZpsendError.fromBody(failed.data.error);
   checkProtocol(value, 'reply');
   const parsed = schema.safeParse(value);
-  if (!parsed.success)
-    throw new ZpsendError('INTERNAL', `the reply is not what was expected: ${explain(parsed.error)}`);
+  if (!parsed.success) throw new ZpsendError('INTERNAL', `the reply is invalid: ${explain(parsed.error)}`);
   return parsed.data;
 }
 
@@ -115,10 +114,10 @@ const statuses: Partial<Record<ErrorBody['code'], number>> = {
   READ_ONLY: 409,
 };
 
-/** `Nats-Service-Error-Code` is a number (ADR-32), named after HTTP's. */
+/** `Nats-Service-Error-Code` is a number (ADR-32); these follow the status codes of HTTP. */
 export const statusOf = (error: ErrorBody): string => String(statuses[error.code] ?? 500);
 
-/** A header's value is one line. */
+/** An error as one line, for the value of a header. */
 export const headline = (error: ErrorBody): string =>
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly those may not enter a header
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: a header may not contain control characters
   `${error.code}: ${error.message}`.replace(/[\x00-\x1f\x7f]+/g, ' ').slice(0, 512);

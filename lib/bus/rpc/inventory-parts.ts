@@ -11,17 +11,17 @@ import { isComplete } from './parts.ts';
 import { requestMany } from './request.ts';
 import { askAgain } from './retry-request.ts';
 
-/** About what a snapshot with the longest name takes. */
+/** The approximate size of a snapshot with the longest name. */
 const bytesPerEntry = 400;
 /** A part of a listing stays below the server's max_payload, which is 1 MiB unless configured otherwise. */
 export const entriesPerPart = (maxPayload: number): number =>
   Math.floor((Math.min(maxPayload, mostPartBytes) * 0.75) / bytesPerEntry);
 
-/** As how many entries a dataset itself counts: an origin and a resume token make it long. */
+/** The size of a dataset without its snapshots, in entries: an origin and a resume token make it long. */
 const weightOf = (dataset: DatasetEntry): number =>
   Math.ceil(JSON.stringify({ ...dataset, snapshots: [], bookmarks: [] }).length / bytesPerEntry);
 
-/** Cuts a listing into parts of at most `limit` entries; a dataset with more snapshots goes on in the next part. */
+/** Cuts a listing into parts of at most `limit` entries; a dataset with more snapshots continues in the next part. */
 export function* toParts(datasets: readonly DatasetEntry[], limit: number): Generator<DatasetEntry[]> {
   let part: DatasetEntry[] = [];
   let room = limit;
@@ -52,7 +52,7 @@ export function* toParts(datasets: readonly DatasetEntry[], limit: number): Gene
   yield part;
 }
 
-/** The inverse of toParts: pieces of one dataset become one again. */
+/** The inverse of toParts: joins the pieces of each dataset. */
 export function joinParts(pieces: readonly DatasetEntry[]): DatasetEntry[] {
   const joined: DatasetEntry[] = [];
   for (const piece of pieces) {
@@ -66,26 +66,26 @@ export function joinParts(pieces: readonly DatasetEntry[]): DatasetEntry[] {
 }
 
 export interface ListingOptions {
-  /** That of one instance, where it is not to be any. */
+  /** The subject of one instance; any instance when absent. */
   readonly subject?: string;
-  /** A dataset whose contents the host does not show is an answer too: that it is there, and what it is. */
+  /** Return a dataset whose contents the host does not show, instead of an error. */
   readonly bare?: boolean;
-  /** The machine that has answered for the host before. */
+  /** The machine that answered for the host before. */
   readonly peer?: Peer | undefined;
-  /** Without a first part for so long another instance is asked too, in milliseconds; 10 s when absent. */
+  /** If no first part arrives in this time, ask another instance too, in milliseconds; 10 s when absent. */
   readonly againMs?: number | undefined;
 }
 
-/** Where a listing is asked for: another host is asked under the own name, since no other subject is permitted. */
+/** The subject of a listing: a host may ask another host only under its own name. */
 function listingSubject(bus: Bus, host: string): string {
   const asker = askerOf(bus);
   return asker === undefined || asker === host ? subjects.snapshots(host) : subjects.snapshotsFrom(host, asker);
 }
 
 /**
- * What a host has, asked over the bus: `restricted` to what concerns this host, where it asks as a host.
- * @throws ZpsendError NO_SUCH_DATASET, NOT_ALLOWED for what is not this host's to know, UNREACHABLE, TIMEOUT, STREAM_BROKEN for
- *   half a listing, or what `zfs list` failed with there
+ * Requests the inventory of a host. If this host asks as a host, the reply is `restricted` to the datasets that concern it.
+ * @throws ZpsendError NO_SUCH_DATASET, NOT_ALLOWED for a dataset that the host does not show, UNREACHABLE, TIMEOUT, STREAM_BROKEN for
+ *   an incomplete listing, or the error of `zfs list` on that host
  */
 export async function requestInventory(
   bus: Bus,
@@ -93,13 +93,13 @@ export async function requestInventory(
   what: SnapshotsRequest,
   { subject = listingSubject(bus, host), bare = false, peer, againMs }: ListingOptions = {},
 ): Promise<Inventory> {
-  const ask = (heard: () => void) =>
-    requestMany(bus, subject, what, listingPartSchema, timing.request.listingMs, peer, undefined, heard);
+  const ask = (onReply: () => void) =>
+    requestMany(bus, subject, what, listingPartSchema, timing.request.listingMs, peer, undefined, onReply);
   const parts = await askAgain(ask, againMs);
   if (!isComplete(parts)) {
     throw new ZpsendError(
       'STREAM_BROKEN',
-      `the listing of ${host} came in part (${parts.length} messages): ask again`,
+      `the listing of ${host} is incomplete (${parts.length} messages arrived): try again`,
       { host },
     );
   }
@@ -120,12 +120,12 @@ export async function requestInventory(
   };
 }
 
-/** It answers for what lies below, and does not show what is in the dataset itself. */
+/** The host shows only descendants of the dataset. */
 function withheld(bus: Bus, host: string, { dataset = '' }: SnapshotsRequest): ZpsendError {
   const asker = askerOf(bus) ?? 'this user';
   return new ZpsendError(
     'NOT_ALLOWED',
-    `${host} does not show ${asker} what is in ${dataset}, only some of what lies below it: name that`,
+    `${host} does not show ${asker} the snapshots of ${dataset}, only some of its descendants: ask for one of those`,
     { host, dataset, asker },
   );
 }

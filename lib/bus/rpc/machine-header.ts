@@ -5,8 +5,8 @@ import type { Bus } from '../connection/connect.ts';
 import { answersElsewhere, answersInTurn, answersUnclearly } from './other-machine.ts';
 
 /**
- * In a request: the machine that it is meant for, which no other carries it out. In a reply: the machine that answers.
- * A request without these headers, one of the nats CLI for example, is for whichever machine has the host name.
+ * In a request: the machine that it is for; no other machine executes it. In a reply: the machine that answers.
+ * A request without these headers, for example from the nats CLI, is for any machine with the host name.
  */
 const idHeader = 'Zpsend-Machine';
 const bootHeader = 'Zpsend-Boot';
@@ -17,7 +17,7 @@ export function markMachine(marks: MsgHdrs, { id, boot }: Machine): MsgHdrs {
   return marks;
 }
 
-/** The machine that a message names, which is empty where it names none; undefined where it names one, but not in our form. */
+/** The machine that a message names: empty if it names none, undefined if the headers are invalid. */
 export function machineIn(marks: MsgHdrs | undefined): Machine | undefined {
   const [ids, boots] = [marks?.values(idHeader) ?? [], marks?.values(bootHeader) ?? []];
   if (ids.length > 1 || boots.length > 1) return undefined;
@@ -26,22 +26,22 @@ export function machineIn(marks: MsgHdrs | undefined): Machine | undefined {
 }
 
 /**
- * The machine that a host's replies come from, learnt from the first one and held from there on: a job is never shared by two
- * machines of one name. By the machine's id alone, since a host may be restarted while a job waits for it.
+ * The machine that a host's replies come from. The first reply sets it, so that two machines with one name never share a job.
+ * Only the machine's id counts, since a host may be restarted while a job waits for it.
  */
 export interface Peer {
   readonly host: string;
   id?: string | undefined;
 }
 
-/** The headers of a request: to this host's own services it is for this machine, to a known peer for that one. */
+/** The headers of a request: to services of this host it names this machine, to a known peer that peer. */
 export function headersFor({ self }: Pick<Bus, 'self'>, subject: string, peer?: Peer): MsgHdrs | undefined {
   const machine = self && subject.startsWith(`zfs.${self.host}.`) ? self.machine : { id: peer?.id };
   if (machine.id === undefined && machine.boot === undefined) return undefined;
   return markMachine(headers(), machine);
 }
 
-/** @throws ZpsendError OTHER_MACHINE when a reply comes from another machine than the one before, or does not name it in our form */
+/** @throws ZpsendError OTHER_MACHINE if a reply comes from another machine than the one before, or its headers are invalid */
 export function checkPeer(peer: Peer | undefined, marks: MsgHdrs | undefined): void {
   if (!peer) return;
   const machine = machineIn(marks);
@@ -52,7 +52,7 @@ export function checkPeer(peer: Peer | undefined, marks: MsgHdrs | undefined): v
   if (peer.id !== id) throw answersInTurn(peer.host, { id: peer.id }, { id });
 }
 
-/** @throws ZpsendError OTHER_MACHINE when a request is for another machine than this one, BAD_REQUEST where that is not clear */
+/** @throws ZpsendError OTHER_MACHINE if a request is for another machine, BAD_REQUEST if its headers are invalid */
 export function checkMeant({ self }: Pick<Bus, 'self'>, marks: MsgHdrs | undefined): void {
   const meant = machineIn(marks);
   if (!meant) throw new ZpsendError('BAD_REQUEST', unclearMark);
@@ -61,5 +61,5 @@ export function checkMeant({ self }: Pick<Bus, 'self'>, marks: MsgHdrs | undefin
 }
 
 const unclearMark =
-  `the headers ${idHeader} and ${bootHeader} of the request do not name a machine (one of each at most, 32 hexadecimal digits), so ` +
-  'nothing was done; leave them out for whichever machine has the host name';
+  `the headers ${idHeader} and ${bootHeader} of the request do not name a machine (at most one of each, with 32 hexadecimal digits), so ` +
+  'nothing was done; remove them to address any machine with the host name';

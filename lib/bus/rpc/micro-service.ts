@@ -2,7 +2,7 @@ import type { Msg } from '@nats-io/transport-node';
 import type { Bus } from '../connection/connect.ts';
 import { isAnswerable, type Served } from './serve.ts';
 
-/** How a service shows itself to `nats micro ls`, `info` and `stats` (ADR-32). */
+/** The description of a service for `nats micro ls`, `info` and `stats` (ADR-32). */
 export interface ServiceIdentity {
   name: string;
   id: string;
@@ -38,7 +38,7 @@ const endpointStats = ({ stats }: Served) => ({
 });
 
 /**
- * Answers `$SRV.PING|INFO|STATS`, each bare, by name, and by name and id.
+ * Answers `$SRV.PING|INFO|STATS`, each without a name, with the name, and with the name and the id.
  * @returns a function that stops answering
  */
 export function announce(bus: Bus, identity: ServiceIdentity, endpoints: readonly Served[]): () => void {

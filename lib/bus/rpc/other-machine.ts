@@ -2,9 +2,9 @@ import { ZpsendError } from '../../../schemas/errors.ts';
 import { type HostRecord, type Machine, shortMachine } from '../../../schemas/machine.ts';
 import { hostsBucket } from '../subjects.ts';
 
-/** What to do on a machine whose host name is another's. */
-const waysOut = (host: string): string =>
-  'Give this machine another host name (host: in its configuration file, or ZPSEND_HOST). Where it replaces the other one, ' +
+/** What to do on a machine whose host name belongs to another machine. */
+const remedy = (host: string): string =>
+  'Give this machine another host name (host: in its configuration file, or ZPSEND_HOST). If it replaces the other machine, ' +
   `stop the services there and run here: zpsend hosts --adopt ${host}`;
 
 const details = (host: string, own: Machine, other: Machine) => ({
@@ -13,12 +13,12 @@ const details = (host: string, own: Machine, other: Machine) => ({
   other: shortMachine(other, own),
 });
 
-/** A service of this host's name answers, and runs on another machine. */
+/** A service that answers for this host name runs on another machine. */
 export const answersElsewhere = (host: string, own: Machine, other: Machine): ZpsendError =>
   new ZpsendError(
     'OTHER_MACHINE',
-    `the service that answers for ${host} runs on machine ${shortMachine(other, own)}, and this is machine ${shortMachine(own, other)}: ` +
-      `two machines have the host name ${host}, so nothing was done. ${waysOut(host)}`,
+    `the service that answers for ${host} runs on machine ${shortMachine(other, own)}, but this is machine ${shortMachine(own, other)}: ` +
+      `two machines have the host name ${host}, so nothing was done. ${remedy(host)}`,
     details(host, own, other),
   );
 
@@ -26,56 +26,56 @@ export const answersElsewhere = (host: string, own: Machine, other: Machine): Zp
 export const registeredElsewhere = (host: string, own: Machine, { machine, since }: HostRecord): ZpsendError =>
   new ZpsendError(
     'OTHER_MACHINE',
-    `the host name ${host} is registered for machine ${shortMachine({ id: machine })} since ${since}, and this is machine ` +
-      `${shortMachine({ id: own.id })}. ${waysOut(host)}`,
+    `the host name ${host} is registered for machine ${shortMachine({ id: machine })} since ${since}, but this is machine ` +
+      `${shortMachine({ id: own.id })}. ${remedy(host)}`,
     details(host, own, { id: machine }),
   );
 
-/** The host name is registered, and this machine cannot show whether it is the one. */
+/** The host name is registered, but this machine has no id to compare with the record. */
 export const withoutId = (host: string, { machine }: HostRecord): ZpsendError =>
   new ZpsendError(
     'OTHER_MACHINE',
-    `the host name ${host} is registered for machine ${shortMachine({ id: machine })}, and this machine has no id to compare with it: ` +
-      'make /etc/machine-id readable here (a container mounts that of its machine), or set machineId: in the configuration file',
+    `the host name ${host} is registered for machine ${shortMachine({ id: machine })}, but this machine has no id to compare with it: ` +
+      'make /etc/machine-id readable here (in a container, mount that of its machine), or set machineId: in the configuration file',
     details(host, {}, { id: machine }),
   );
 
-/** Another machine took the host name while this one had it. */
+/** Another machine took over this machine's host name. */
 export const adoptedElsewhere = (host: string, own: Machine, record: HostRecord): ZpsendError =>
   new ZpsendError(
     'OTHER_MACHINE',
     `machine ${shortMachine({ id: record.machine })} took over the host name ${host} at ${record.since}, so this machine, ` +
-      `${shortMachine({ id: own.id })}, stops serving it. ${waysOut(host)}`,
+      `${shortMachine({ id: own.id })}, stops serving it. ${remedy(host)}`,
     details(host, own, { id: record.machine }),
   );
 
-/** Replies of one host came from two machines in turn. */
+/** The replies of one host come from two machines. */
 export const answersInTurn = (host: string, first: Machine, then: Machine): ZpsendError =>
   new ZpsendError(
     'OTHER_MACHINE',
-    `two machines answer as ${host}: ${shortMachine(first, then)} did before, and ${shortMachine(then, first)} does now. ` +
+    `two machines answer as ${host}: ${shortMachine(first, then)} before, ${shortMachine(then, first)} now. ` +
       `Nothing more is sent there. Give one of them another host name (host: in its configuration file); zpsend hosts shows both`,
     details(host, first, then),
   );
 
-/** A reply bears a mark that is not ours, so its machine is unknown. */
+/** A reply has invalid headers, so its machine is unknown. */
 export const answersUnclearly = (host: string): ZpsendError =>
   new ZpsendError(
     'OTHER_MACHINE',
-    `a reply of ${host} names its machine in a form that is not known here, so it may be another one than before. Nothing more is sent ` +
-      'there; zpsend hosts shows who answers',
+    `a reply of ${host} has invalid machine headers, so it may come from another machine than before. Nothing more is sent ` +
+      'there; zpsend hosts lists the machines that answer',
     { host },
   );
 
-/** The key of the host name holds what cannot be read, so the name may be another machine's. */
+/** The record of the host name is unreadable, so the name may belong to another machine. */
 export const unreadableRecord = (host: string): ZpsendError =>
   new ZpsendError(
     'OTHER_MACHINE',
-    `the key ${host} in the bucket ${hostsBucket} holds no record that can be read here, so it is unknown whose the host name ${host} is: ` +
+    `the record ${host} in the bucket ${hostsBucket} is unreadable, so it is unknown which machine has the host name ${host}: ` +
       unreadableRemedy(host),
     { host },
   );
 
-/** What to do about such a key. */
+/** What to do about an unreadable record. */
 export const unreadableRemedy = (host: string): string =>
-  `where it is this machine's, run here: zpsend hosts --adopt ${host}. An administrator can remove the key: nats kv del ${hostsBucket} ${host}`;
+  `if it is this machine, run here: zpsend hosts --adopt ${host}. An administrator can remove the key: nats kv del ${hostsBucket} ${host}`;

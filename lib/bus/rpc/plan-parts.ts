@@ -3,12 +3,12 @@ import type { Plan, PlanPart, PlanReply } from '../../../schemas/plan.ts';
 import { mostPartBytes } from '../bounds.ts';
 import { isComplete } from './parts.ts';
 
-/** Far below the server's max_payload: an entry that is longer than a part still fits in a message. */
+/** The size of a part is far below max_payload, so that an entry that is longer than a part fits in a message. */
 export const bytesPerPart = (maxPayload: number): number => Math.floor(Math.min(maxPayload, mostPartBytes) / 4);
 
 type Part = Extract<Plan, { ok: true }>;
 
-/** One entry of a plan, and where it goes in a part. */
+/** One entry of a plan, and how to add it to a part. */
 interface Piece {
   readonly entry: object;
   addTo(part: Part): void;
@@ -59,12 +59,12 @@ export function* planParts(plan: Plan, limit: number): Generator<Plan> {
 
 /**
  * The inverse of planParts, on replies.
- * @throws ZpsendError STREAM_BROKEN where some of them are missing
+ * @throws ZpsendError STREAM_BROKEN if some of them are missing
  */
 export function joinPlan(replies: readonly PlanPart[]): PlanReply {
   const [first] = replies;
   if (!first || !isComplete(replies)) {
-    throw new ZpsendError('STREAM_BROKEN', `the plan came in part (${replies.length} messages): ask again`);
+    throw new ZpsendError('STREAM_BROKEN', `the plan is incomplete (${replies.length} messages arrived): try again`);
   }
   const { part: _, more: __, ...reply } = first;
   if (!first.plan.ok) return reply;

@@ -14,7 +14,7 @@ const encode = (body: object): string => JSON.stringify(body);
 const noResponders = (subject: string): ZpsendError =>
   new ZpsendError(
     'UNREACHABLE',
-    `no service answers on ${subject}: is that host's service running, and on this NATS? zpsend hosts lists those that answer`,
+    `no service answers on ${subject}: check that the service of that host runs and uses this NATS; zpsend hosts lists the hosts that answer`,
     { subject, reason: 'no-responders' },
   );
 
@@ -24,7 +24,7 @@ function translate(thrown: unknown, subject: string): ZpsendError {
   return new ZpsendError('UNREACHABLE', `the request on ${subject} failed: ${message}`, { subject });
 }
 
-const away = (subject: string): ZpsendError =>
+const disconnected = (subject: string): ZpsendError =>
   new ZpsendError('UNREACHABLE', `the connection to NATS is lost, so no request can be sent on ${subject}`, {
     subject,
     reason: 'connection-lost',
@@ -33,8 +33,8 @@ const away = (subject: string): ZpsendError =>
 /**
  * One request, one reply.
  * @param ms how long to wait, in milliseconds
- * @param peer the machine that has answered before, or is learnt from this reply
- * @throws ZpsendError UNREACHABLE, TIMEOUT, or the code that was answered
+ * @param peer the machine that answered before, or is set from this reply
+ * @throws ZpsendError UNREACHABLE, TIMEOUT, or the error in the reply
  */
 export async function request<S extends z.ZodType>(
   bus: Bus,
@@ -60,13 +60,13 @@ function publish(bus: Bus, subject: string, body: object, reply: string, peer?: 
 }
 
 const tooLate = (subject: string, ms: number): ZpsendError =>
-  new ZpsendError('TIMEOUT', `the answer on ${subject} did not end within ${ms / 1000} s`, {
+  new ZpsendError('TIMEOUT', `the answer on ${subject} is still incomplete after ${ms / 1000} s`, {
     subject,
     limit: 'milliseconds',
     most: ms,
   });
 
-/** What `each` decides on a reply: keep it, end here, or fail here. */
+/** The decision of `each` on a reply: keep it, end, or fail. */
 type Verdict = 'keep' | 'end' | ZpsendError;
 
 interface Collecting {
@@ -78,11 +78,11 @@ interface Collecting {
 }
 
 /**
- * Hands every reply on an inbox of our own to `each`, until it ends, nothing has come for `ms` milliseconds, or they are beyond
+ * Publishes a request and passes every reply to `each`, until that ends, no reply arrives for `ms` milliseconds, or the replies exceed
  * their bounds.
  */
 function collect(bus: Bus, subject: string, body: object, { ms, peer, bounds, each }: Collecting): Promise<void> {
-  if (!bus.connected) return Promise.reject(away(subject));
+  if (!bus.connected) return Promise.reject(disconnected(subject));
   const trouble = payloadTrouble(bus);
   if (trouble) return Promise.reject(trouble);
   const inbox = openInbox(bus.options.inboxPrefix);
@@ -98,7 +98,7 @@ function collect(bus: Bus, subject: string, body: object, { ms, peer, bounds, ea
       if (error) reject(error);
       else resolve();
     };
-    // first, since it throws on a connection that is closing
+    // first, since it throws on a closing connection
     const subscription = bus.nc.subscribe(inbox, {
       callback: (error, message) => {
         if (error) return end(translate(error, subject));
@@ -120,8 +120,8 @@ function collect(bus: Bus, subject: string, body: object, { ms, peer, bounds, ea
     let timer = setTimeout(onSilence, ms);
     const onLate = () => end(tooLate(subject, bounds.ms));
     const whole = setTimeout(onLate, bounds.ms);
-    const stopWatching = bus.onDisconnected(() => end(away(subject)));
-    // so that the client reports a publication that the server refuses
+    const stopWatching = bus.onDisconnected(() => end(disconnected(subject)));
+    // so that the client reports a publish that the server denies
     Object.assign(subscription, { requestSubject: subject });
     try {
       publish(bus, subject, body, inbox, peer);
@@ -136,8 +136,8 @@ function collect(bus: Bus, subject: string, body: object, { ms, peer, bounds, ea
 /**
  * One request, several replies, ended by an empty one.
  * @param ms the longest silence between two replies, in milliseconds
- * @param heard called at each reply
- * @throws ZpsendError UNREACHABLE, TIMEOUT, TOO_MUCH for replies beyond their bounds, or the code that was answered
+ * @param onReply called at each reply
+ * @throws ZpsendError UNREACHABLE, TIMEOUT, TOO_MUCH for replies beyond their bounds, or the error in a reply
  */
 export async function requestMany<S extends z.ZodType>(
   bus: Bus,
@@ -147,11 +147,11 @@ export async function requestMany<S extends z.ZodType>(
   ms = 30_000,
   peer?: Peer,
   bounds: Bounds = answerInParts,
-  heard?: () => void,
+  onReply?: () => void,
 ): Promise<z.output<S>[]> {
   const replies: z.output<S>[] = [];
   const each = (message: Msg): Verdict => {
-    heard?.();
+    onReply?.();
     try {
       checkPeer(peer, message.headers);
       if (message.data.length === 0) return 'end';
@@ -168,9 +168,9 @@ export async function requestMany<S extends z.ZodType>(
 }
 
 /**
- * Asks every instance at once and takes what comes within `ms` milliseconds; without any instance that is an empty list. An instance that
- * answers with an error, or nonsense, is as good as absent.
- * @throws ZpsendError OTHER_MACHINE when only another machine of this host's name answers, TOO_MUCH for answers beyond their bounds
+ * Asks every instance at once and returns the answers of the next `ms` milliseconds; an empty list if there is no instance. Errors and
+ * invalid answers are ignored.
+ * @throws ZpsendError OTHER_MACHINE if only another machine with this host's name answers, TOO_MUCH for answers beyond their bounds
  */
 export async function gather<S extends z.ZodType>(
   bus: Bus,
@@ -189,13 +189,13 @@ export async function gather<S extends z.ZodType>(
 interface Gathered<T> {
   readonly answers: T[];
   readonly clear: boolean;
-  /** Another machine of this host's name has refused to answer for it. */
+  /** The refusal of another machine that has this host's name. */
   readonly stranger: ZpsendError | undefined;
-  /** More came than is taken. */
+  /** The answers exceed their bounds. */
   readonly refused: ZpsendError | undefined;
 }
 
-/** As gather; `clear` is false where something else than an answer arrived, so that absence proves nothing. */
+/** As gather; `clear` is false if anything but an answer arrived, so that a missing answer proves nothing. */
 export async function gatherAll<S extends z.ZodType>(
   bus: Bus,
   subject: string,

@@ -5,35 +5,35 @@ import { subjects } from '../subjects.ts';
 import { gather } from './request.ts';
 import { type Endpoint, type Served, serve } from './serve.ts';
 
-/** A service that shares its requests with its siblings, the other instances of the host's service. */
+/** A service that shares its requests with the other instances of the host's service, its siblings. */
 export interface VerbService {
   readonly bus: Bus;
   /** The queue group of the instances. */
   readonly queue: string;
-  /** With an id, each verb is also served under this instance's own subject. */
+  /** With an id, each verb is also served on a subject of this instance. */
   readonly instance?: string;
-  /** Serve only this instance's own subjects and those of siblings. */
+  /** Serve only the subjects of this instance and of siblings. */
   readonly isPrivate?: boolean;
 }
 
 type Answer = Promise<object | undefined> | AsyncIterable<object>;
 
-/** One verb: its endpoints differ in who asks, and share name, request and limits. */
+/** One verb: its endpoints are for different askers, and share name, request and limits. */
 export interface Verb<S extends z.ZodType>
   extends Pick<Endpoint<S>, 'name' | 'subject' | 'request' | 'fromText' | 'atOnce' | 'identifies'> {
-  /** Answers for the service: one instance of the queue group does. */
+  /** Answers for the service, in one instance of the queue group. */
   readonly handle?: (asked: z.output<S>) => Answer;
-  /** Answers a sibling: every instance does, each for itself. */
+  /** Answers a sibling, in every instance, for that instance. */
   readonly each?: (asked: z.output<S>) => Answer;
   /** Answers another host, on a subject that ends with its name. */
   readonly from?: {
-    /** Ends with `.*`: the server lets each host publish under its own name only. */
+    /** Ends with `.*`: the server lets each host publish only under its own name. */
     readonly subject: string;
     readonly handle: (asked: z.output<S>, host: string, subject: string) => Answer;
   };
 }
 
-/** Serves one verb under all its subjects. Each subject has its own limit of requests at once. */
+/** Serves one verb on all its subjects. Each subject has a separate limit of concurrent requests. */
 export function serveVerb<S extends z.ZodType>(service: VerbService, verb: Verb<S>): Served[] {
   const { bus, queue, instance, isPrivate = false } = service;
   const { handle, each, from, ...common } = verb;
@@ -54,7 +54,7 @@ export function serveVerb<S extends z.ZodType>(service: VerbService, verb: Verb<
 }
 
 /**
- * Asks every instance of a service, this one included, for what each answers for itself.
+ * Asks every instance of a service, including this one, for its own answer.
  * @throws ZpsendError as gather
  */
 export const askInstances = <S extends z.ZodType>(

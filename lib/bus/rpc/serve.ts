@@ -13,14 +13,14 @@ export interface Endpoint<S extends z.ZodType> {
   subject: string;
   /** Instances of one queue group share the requests; without it every instance gets each. */
   queue?: string;
-  /** Requests handled at once, where each starts processes; others wait for their turn, and too many are answered BUSY. */
+  /** The limit of concurrent requests, if each starts processes; others are queued, and too many are answered BUSY. */
   atOnce?: number;
   /** Answers requests for any machine: its answer names this one. */
   identifies?: boolean;
   request: S;
-  /** What a plain-text body means. */
+  /** Converts a plain-text body to a request. */
   fromText?: (text: string) => unknown;
-  /** One reply, or several that an empty message ends. An endpoint that has no answer resolves to undefined. */
+  /** One reply, or several, ended by an empty message. An endpoint without an answer resolves to undefined. */
   handle: (request: z.output<S>, subject: string) => Promise<object | undefined> | AsyncIterable<object>;
 }
 
@@ -37,28 +37,28 @@ interface EndpointStats {
 
 export interface Served {
   readonly stats: EndpointStats;
-  /** Does the NATS server deny this user the subscription? Then no request comes. */
+  /** Does the NATS server deny the subscription? Then no requests arrive. */
   readonly isDenied: boolean;
-  /** Calls back each time that this becomes so: one listener. */
+  /** Calls back at each denial: one listener. */
   onDenied(listener: () => void): void;
-  /** Subscribes once more, after a denial; nothing after `stop`. */
+  /** Subscribes again after a denial; does nothing after `stop`. */
   subscribeAgain(): void;
-  /** Takes no more requests; those under way are answered. */
+  /** Accepts no more requests; running ones are answered. */
   stop(): void;
 }
 
-/** Requests of one endpoint that may wait for their turn. */
-const mostWaiting = 64;
+/** The limit of queued requests of one endpoint. */
+const maxQueued = 64;
 
 /**
- * May this be answered? A reply goes to the subject that the request names, with the rights of this service: to a key of the locks' bucket
- * or to another service's subject (`$KV.`, `$JS.`, `zfs.`) it would be a command.
+ * May this request be answered? A reply goes to the subject that the request names, with the permissions of this service: to a key of the
+ * locks bucket or another service's subject (`$KV.`, `$JS.`, `zfs.`) it would be a command.
  */
 export const isAnswerable = (reply: string | undefined): boolean => !/^(\$|zfs([.-]|$))/.test(reply ?? '');
 
 /**
- * Was it published to this very subject by the one that asks? What JetStream delivers or reads out may be aimed at any subject, with the
- * server's own rights: it bears the subject that it was stored under, or names in a header the it comes from.
+ * Did the asker publish the message to exactly this subject? JetStream can deliver a stored message to any subject, with the server's
+ * permissions: such a message keeps its stored subject, or names its stream in a header.
  */
 const isAsked = (message: Pick<Msg, 'subject' | 'headers'>, subject: string): boolean =>
   !message.headers?.has('Nats-Stream') &&
@@ -68,22 +68,22 @@ const isAsked = (message: Pick<Msg, 'subject' | 'headers'>, subject: string): bo
 
 const encode = (reply: object): string => JSON.stringify(reply);
 
-/** Is it what was asked for, as of a dataset that is not there yet? Statistics count it as no error. */
+/** Is the error an answer, for example for a dataset that does not exist yet? Statistics do not count it as an error. */
 const isAnswer = ({ code }: ZpsendError): boolean => code === 'NO_SUCH_DATASET' || code === 'NO_SUCH_SNAPSHOT';
 
-const unasked: ErrorBody = {
+const fromStream: ErrorBody = {
   code: 'BAD_REQUEST',
-  message: 'a request came out of a stream, which proves no sender; nothing was done',
+  message: 'JetStream delivered a request from a stream, so its sender is unknown; nothing was done',
   retryable: false,
 };
 
 const unanswerable = (reply = ''): ErrorBody => ({
   code: 'BAD_REQUEST',
-  message: `a request asked for its reply on ${reply}, which is no inbox; nothing was done`,
+  message: `the reply subject ${reply} of a request is not an inbox; nothing was done`,
   retryable: false,
 });
 
-/** Every reply names the machine that it comes from. */
+/** Every reply names this machine. */
 const marksOf = ({ self }: Bus): MsgHdrs => markMachine(headers(), self?.machine ?? {});
 
 function respondError(bus: Bus, message: Msg, error: ZpsendError): void {
@@ -107,12 +107,12 @@ async function answer<S extends z.ZodType>(bus: Bus, endpoint: Endpoint<S>, mess
   }
   for await (const reply of replies) {
     message.respond(encode(reply), options);
-    await bus.nc.flush(); // one part at a time, so that a long listing never piles up here
+    await bus.nc.flush(); // one part at a time, so that a long listing does not fill the memory
   }
   message.respond('', options);
 }
 
-/** Serves one subject. For any request, and anything that a handler throws, the reply is coded and the service continues. */
+/** Serves one subject. Anything that a handler throws becomes a coded reply, and the service continues. */
 export function serve<S extends z.ZodType>(bus: Bus, endpoint: Endpoint<S>): Served {
   const stats: EndpointStats = {
     name: endpoint.name,
@@ -124,20 +124,17 @@ export function serve<S extends z.ZodType>(bus: Bus, endpoint: Endpoint<S>): Ser
     processing: 0,
   };
   const limit = endpoint.atOnce === undefined ? undefined : pLimit(endpoint.atOnce);
-  const inTurn = (work: () => Promise<void>): Promise<void> => {
+  const queued = (work: () => Promise<void>): Promise<void> => {
     if (!limit) return work();
-    if (limit.pendingCount < mostWaiting) return limit(work);
-    throw new ZpsendError(
-      'BUSY',
-      `${mostWaiting} requests on ${endpoint.subject} wait for their turn; ask again later`,
-    );
+    if (limit.pendingCount < maxQueued) return limit(work);
+    throw new ZpsendError('BUSY', `${maxQueued} requests on ${endpoint.subject} are queued; try again later`);
   };
   const onMessage = async (message: Msg): Promise<void> => {
     const began = performance.now();
     stats.requests += 1;
     if (!isAsked(message, endpoint.subject)) {
       stats.errors += 1;
-      stats.lastError = headline(unasked);
+      stats.lastError = headline(fromStream);
       return;
     }
     if (!isAnswerable(message.reply)) {
@@ -146,7 +143,7 @@ export function serve<S extends z.ZodType>(bus: Bus, endpoint: Endpoint<S>): Ser
       return;
     }
     try {
-      await inTurn(() => answer(bus, endpoint, message));
+      await queued(() => answer(bus, endpoint, message));
     } catch (thrown) {
       const error = ZpsendError.from(thrown);
       if (!isAnswer(error)) {
@@ -169,15 +166,15 @@ export function serve<S extends z.ZodType>(bus: Bus, endpoint: Endpoint<S>): Ser
   const subscribe = (): Subscription =>
     bus.nc.subscribe(endpoint.subject, {
       ...(endpoint.queue && { queue: endpoint.queue }),
-      // an exception in here would end the client's read loop
+      // an exception here would end the client's read loop
       callback: (error, message) => {
         if (error) deny();
         else onMessage(message).catch(() => {});
       },
     });
   let subscription = subscribe();
-  // a server that reloads its configuration names no queue group, and the client finds no subscription to report it to
-  const forget = bus.onDenied(endpoint.subject, deny);
+  // after a reload of its configuration, the server's denial names no queue group, so the client finds no subscription for it
+  const unsubscribeDenials = bus.onDenied(endpoint.subject, deny);
   return {
     stats,
     get isDenied() {
@@ -194,7 +191,7 @@ export function serve<S extends z.ZodType>(bus: Bus, endpoint: Endpoint<S>): Ser
     },
     stop() {
       isStopped = true;
-      forget();
+      unsubscribeDenials();
       subscription.unsubscribe();
     },
   };

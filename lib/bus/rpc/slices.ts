@@ -1,8 +1,8 @@
-/** Work that comes faster than it is done, one piece in each turn of the event loop. */
+/** A queue of work that arrives faster than it is done: one piece in each turn of the event loop. */
 export interface Slices<T> {
-  /** Does it at once, where nothing was done in this turn yet. */
+  /** Does the piece at once if this turn has done none, else later. */
   push(piece: T): void;
-  /** Drops what waits. */
+  /** Drops all waiting pieces. */
   stop(): void;
 }
 

@@ -4,8 +4,8 @@ import { type Bounds, type Budget, openTally } from '../../../../lib/bus/bounds.
 const bounds: Bounds = { messages: 100, bytes: 1000, ms: 1000 };
 const budgetOf = (taken = 0): Budget => ({ bytes: 1500, modest: 50, taken });
 
-describe('what comes in answer', () => {
-  test('is counted in messages and bytes, up to the last that is allowed', () => {
+describe('a tally of replies', () => {
+  test('counts messages and bytes up to the limits', () => {
     const tally = openTally('it', bounds, budgetOf());
     expect(tally.take(1000)).toBeUndefined();
     expect(tally.take(1)).toMatchObject({ code: 'TOO_MUCH', details: { limit: 'bytes', most: 1000 } });
@@ -14,7 +14,7 @@ describe('what comes in answer', () => {
     expect(many.take(1)).toMatchObject({ code: 'TOO_MUCH', details: { limit: 'messages', most: 100 } });
   });
 
-  test('of several peers at once is refused where it has had much, and not where it is modest', () => {
+  test('refuses large answers when all peers together exceed the budget, but not small ones', () => {
     const budget = budgetOf();
     const [one, two, small] = [1, 2, 3].map(() => openTally('it', bounds, budget));
     expect(one?.take(900)).toBeUndefined();
@@ -22,7 +22,7 @@ describe('what comes in answer', () => {
     expect(small?.take(50)).toBeUndefined();
   });
 
-  test('counts no more when it has ended, however often that is said', () => {
+  test('frees its budget once when it ends, and counts no more', () => {
     const budget = budgetOf();
     const one = openTally('it', bounds, budget);
     one.take(900);

@@ -9,8 +9,8 @@ import {
 import { askerOf } from '../../../../lib/bus/rpc/asker.ts';
 import { jetStreamDomainSchema } from '../../../../schemas/names.ts';
 
-test('a viewer may ask and read, and say nothing that changes anything', () => {
-  const { publish } = viewerPermissions('looker');
+test('a viewer may only request listings and read buckets', () => {
+  const { publish } = viewerPermissions('watcher');
   for (const subject of publish) {
     expect(subject).toMatch(
       /^(zfs\.\*\.(info|snapshots)(\.|$)|\$SRV\.>$|\$JS\.API\.(INFO$|STREAM\.(INFO|NAMES|MSG\.GET)))/,
@@ -18,19 +18,19 @@ test('a viewer may ask and read, and say nothing that changes anything', () => {
   }
 });
 
-test('a viewer’s answers come where it is not taken for the host of its name, and what it is delivered under that name', () => {
-  expect(viewerPermissions('looker').subscribe).toContain('_INBOX.looker.viewer.>');
-  expect(viewerPermissions('looker').subscribe).not.toContain('_INBOX.looker.>');
-  expect(deliveriesOf(viewerInboxPrefix('looker'), 'alfa')).toBe('_DELIVER.looker');
+test('a viewer’s inbox prefix differs from that of the host with its name; its delivery prefix does not', () => {
+  expect(viewerPermissions('watcher').subscribe).toContain('_INBOX.watcher.viewer.>');
+  expect(viewerPermissions('watcher').subscribe).not.toContain('_INBOX.watcher.>');
+  expect(deliveriesOf(viewerInboxPrefix('watcher'), 'alfa')).toBe('_DELIVER.watcher');
   const asker = (inboxes: string) =>
-    askerOf({ self: { host: 'looker', machine: {} }, options: { inboxPrefix: inboxes } });
-  expect([asker(viewerInboxPrefix('looker')), asker(inboxPrefix('looker'))]).toEqual([undefined, 'looker']);
+    askerOf({ self: { host: 'watcher', machine: {} }, options: { inboxPrefix: inboxes } });
+  expect([asker(viewerInboxPrefix('watcher')), asker(inboxPrefix('watcher'))]).toEqual([undefined, 'watcher']);
 });
 
 describe('a receiver that fetches from stores in another JetStream domain', () => {
   const { publish } = permissionsOf('dst', { sender: false, receiver: true, from: ['src'], domain: 'hub' });
 
-  test('may do there just what reading takes, and say what became of it', () => {
+  test('may only read there, and write its delivery receipts', () => {
     expect(publish.filter((subject) => subject.startsWith('$JS.hub.')).sort()).toEqual([
       '$JS.hub.API.$KV.zfs-status.dst.delivered.*.>',
       '$JS.hub.API.CONSUMER.CREATE.OBJ_zfs-streams-src.>',
@@ -44,11 +44,11 @@ describe('a receiver that fetches from stores in another JetStream domain', () =
     ]);
   });
 
-  test('reads no store of its own server’s domain', () => {
+  test('may not read stores in the domain of its own server', () => {
     expect(publish.filter((subject) => /^\$JS\.API\..*OBJ_/.test(subject))).toEqual([]);
   });
 });
 
-test.each(['', '*', '>', 'a.b', 'hub.>', 'a b', '$SYS', 'x'.repeat(65)])('%j is no JetStream domain', (domain) => {
+test.each(['', '*', '>', 'a.b', 'hub.>', 'a b', '$SYS', 'x'.repeat(65)])('%j is not a JetStream domain', (domain) => {
   expect(jetStreamDomainSchema.safeParse(domain).success).toBe(false);
 });

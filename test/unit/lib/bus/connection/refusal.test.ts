@@ -45,7 +45,7 @@ test.each(table)('a service that is %s and %s', (state, _what, event, next, effe
   expect(stepRefusal(states[state], event)).toEqual([next, ...effects]);
 });
 
-test('tries of all connections grow rarer together, up to ten seconds', () => {
+test('the delay between attempts grows for all connections together, up to ten seconds', () => {
   const after = (tries: number) => waitMs({ refused: { ...refused, tries } });
   expect([1, 2, 3, 4, 5, 100].map(after)).toEqual([1000, 2000, 4000, 8000, 10_000, 10_000]);
   expect(waitMs(neverRefused)).toBe(500);
@@ -53,41 +53,41 @@ test('tries of all connections grow rarer together, up to ten seconds', () => {
 
 describe('the connections of one process', () => {
   function useRefusal() {
-    const said: string[] = [];
+    const logged: string[] = [];
     let now = 0;
     const refusal = openRefusal({
       words: (thrown) => `refused: ${(thrown as Error).message}`,
-      say: (event, text) => said.push(`${event}: ${text}`),
+      log: (event, text) => logged.push(`${event}: ${text}`),
       now: () => now,
     });
-    return { refusal, said, pass: (ms: number) => (now += ms) };
+    return { refusal, logged, pass: (ms: number) => (now += ms) };
   }
   const violation = new errors.AuthorizationError('Authorization Violation');
 
-  test('log one refusal, however many of them are refused, and end after a minute of it', async () => {
-    const { refusal, said, pass } = useRefusal();
+  test('log one refusal for all of them, and end after a minute of refusals', async () => {
+    const { refusal, logged, pass } = useRefusal();
     for (let tries = 0; tries < 6; tries += 1) {
       for (let connection = 0; connection < 3; connection += 1) expect(refusal.failed(violation)).toBe(true);
       pass(10_000);
     }
-    expect(said).toEqual([expect.stringMatching(/^nats\.refused: /)]);
+    expect(logged).toEqual([expect.stringMatching(/^nats\.refused: /)]);
     expect(refusal.isRefused).toBe(true);
     refusal.failed(violation);
     expect(await refusal.over).toMatchObject({ code: 'NOT_ALLOWED', message: mentions('60 s') });
   });
 
-  test('go on when they are accepted again, and take no other failure for a refusal', () => {
-    const { refusal, said, pass } = useRefusal();
+  test('continue when they are accepted again, and do not count other failures as refusals', () => {
+    const { refusal, logged, pass } = useRefusal();
     expect(refusal.failed(new Error('connection refused'))).toBe(false);
     // a server that is overloaded
     expect(refusal.failed(new errors.AuthorizationError('Authentication Timeout'))).toBe(false);
     refusal.connected();
-    expect(said).toEqual([]);
+    expect(logged).toEqual([]);
     refusal.failed(new errors.UserAuthenticationExpiredError('User Authentication Expired'));
     pass(20_000);
     refusal.connected();
     pass(10_000);
     refusal.failed(violation);
-    expect(said.map((line) => line.split(':')[0])).toEqual(['nats.refused', 'nats.accepted', 'nats.refused']);
+    expect(logged.map((line) => line.split(':')[0])).toEqual(['nats.refused', 'nats.accepted', 'nats.refused']);
   });
 });

@@ -41,7 +41,7 @@ const own = { id: one, boot: monday };
 describe('the id of a machine', () => {
   const id = '0123456789abcdef0123456789abcdee';
 
-  test('leaves it hashed only, the same each time, and another one for another machine', () => {
+  test('is published only as a hash, which is stable and differs between machines', () => {
     const { machine } = ownMachine(undefined, system('linux', { '/etc/machine-id': `${id}\n` }));
     expect(machineSchema.parse(machine)).toEqual({ id: derive(id) });
     expect(machine.id).not.toContain(id.slice(0, 8));
@@ -65,7 +65,7 @@ describe('the id of a machine', () => {
       'sysctl -n kern.hostuuid',
     ],
     [
-      'of a jail without one of its own',
+      'of a jail without an id',
       system(
         'freebsd',
         { '/etc/hostid': 'b' },
@@ -81,16 +81,16 @@ describe('the id of a machine', () => {
     expect(ownId(facts)?.source).toBe(source);
   });
 
-  test('of two zones of one machine differs', () => {
+  test('differs between two zones of one machine', () => {
     const zone = (name: string) => ownId(system('sunos', {}, { hostid: '00d80d5e\n', zonename: `${name}\n` }))?.id;
     expect(zone('a')).not.toBe(zone('b'));
   });
 
-  test.each(['', '\n', '0000000000000000', '\0\0\0\0', 'ffffffff', 'Not Specified'])('%j is none', (text) => {
+  test.each(['', '\n', '0000000000000000', '\0\0\0\0', 'ffffffff', 'Not Specified'])('%j is not an id', (text) => {
     expect(idIn(text)).toBeUndefined();
   });
 
-  test('is what the settings say, where they say one; the boot stays the kernel’s', () => {
+  test('comes from the settings if they have one; the boot id still comes from the kernel', () => {
     const facts = system('linux', { '/etc/machine-id': 'a', '/proc/sys/kernel/random/boot_id': 'monday\n' });
     expect(ownMachine('pair', facts).machine).toEqual({ id: derive('pair'), boot: monday });
     expect(bootId(system('freebsd', {}))).toBeUndefined();
@@ -107,8 +107,8 @@ test.each<[string, Machine, Machine, Likeness]>([
   ['one id and one boot', own, { ...own }, 'same'],
   ['another id on the same kernel, as of a zone', own, { id: two, boot: monday }, 'other'],
   ['one id and two boots at once, as of clones', own, { id: one, boot: tuesday }, 'other'],
-  ['one id, where one tells no boot', own, { id: one }, 'same'],
-  ['one boot, where one has no id, as in a container', own, { boot: monday }, 'same'],
+  ['one id, one of them without a boot id', own, { id: one }, 'same'],
+  ['one boot, one of them without an id, as in a container', own, { boot: monday }, 'same'],
   ['two boots without ids', { boot: monday }, { boot: tuesday }, 'other'],
   ['an id and a boot', { id: one }, { boot: monday }, 'unknown'],
   ['nothing', {}, {}, 'unknown'],
@@ -120,11 +120,11 @@ describe('a host name', () => {
   const record = (machine: string) => ({ machine, source: '/etc/machine-id', since: '2026-01-01T00:00:00.000Z' });
 
   test.each<[string, string | undefined, Machine, ReturnType<typeof claimOf>, string | undefined]>([
-    ['that nobody has is free', undefined, own, 'free', undefined],
-    ['of this machine is its own, whatever boot it is', one, { id: one, boot: tuesday }, 'own', undefined],
+    ['that is not registered is free', undefined, own, 'free', undefined],
+    ['of this machine is its own, also after a reboot', one, { id: one, boot: tuesday }, 'own', undefined],
     ['of another machine is taken', two, own, 'taken', 'zpsend hosts --adopt smos-01'],
-    ['of a machine is not for one that cannot say who it is', two, { boot: monday }, 'untold', 'machineId:'],
-    ['is not taken by a machine without an id', undefined, { boot: monday }, 'nameless', undefined],
+    ['of a machine is not for a machine without an id', two, { boot: monday }, 'unknown', 'machineId:'],
+    ['that is not registered is not taken by a machine without an id', undefined, { boot: monday }, 'no-id', undefined],
   ])('%s', (_what, machine, asking, claim, wayOut) => {
     const found = machine === undefined ? undefined : record(machine);
     expect(claimOf(found, asking)).toBe(claim);
@@ -133,7 +133,7 @@ describe('a host name', () => {
     if (wayOut) expect(refusal?.message).toEqual(mentions('smos-01', wayOut));
   });
 
-  test('whose record says more than this release knows is its machine’s all the same', () => {
+  test('whose record has fields of a later release still belongs to its machine', () => {
     const more = { ...record(two), lease: { until: 'tomorrow' } };
     const found = recordIn({ operation: 'PUT', json: <T>() => more as T });
     expect(claimOf(found, own)).toBe('taken');
@@ -141,28 +141,25 @@ describe('a host name', () => {
   });
 
   test.each<[string, unknown]>([
-    ['nothing of a record', {}],
-    ['a machine that is none', record('b')],
+    ['an empty record', {}],
+    ['an invalid machine id', record('b')],
     ['a list', []],
     ['a number in place of a time', { ...record(two), since: 1 }],
     ['no JSON', undefined],
-  ])(
-    'whose key holds %s is not free, and a machine that had it a moment ago writes its record again',
-    (_what, value) => {
-      const json = <T>(): T => {
-        if (value === undefined) throw new SyntaxError('no JSON');
-        return value as T;
-      };
-      const found = recordIn({ operation: 'PUT', json });
-      expect(claimOf(found, own)).toBe('unreadable');
-      expect([false, true].map((hasIt) => isToWrite(found, own, hasIt))).toEqual([false, true]);
-      expect(isToWrite(found, { boot: monday }, true)).toBe(false);
-      const refusal = refusalOf('smos-01', own, found);
-      expect(refusal?.code).toBe('OTHER_MACHINE');
-      expect(refusal?.message).toEqual(mentions('zpsend hosts --adopt smos-01', 'nats kv del zfs-hosts smos-01'));
-      expect(faultOf('smos-01', [own], found)).toBe(refusal?.message);
-    },
-  );
+  ])('whose key holds %s is not free, and a machine that had it before writes its record again', (_what, value) => {
+    const json = <T>(): T => {
+      if (value === undefined) throw new SyntaxError('no JSON');
+      return value as T;
+    };
+    const found = recordIn({ operation: 'PUT', json });
+    expect(claimOf(found, own)).toBe('unreadable');
+    expect([false, true].map((hasIt) => isToWrite(found, own, hasIt))).toEqual([false, true]);
+    expect(isToWrite(found, { boot: monday }, true)).toBe(false);
+    const refusal = refusalOf('smos-01', own, found);
+    expect(refusal?.code).toBe('OTHER_MACHINE');
+    expect(refusal?.message).toEqual(mentions('zpsend hosts --adopt smos-01', 'nats kv del zfs-hosts smos-01'));
+    expect(faultOf('smos-01', [own], found)).toBe(refusal?.message);
+  });
 
   test('whose key was removed is free', () => {
     expect(recordIn(null)).toBeUndefined();
@@ -171,12 +168,12 @@ describe('a host name', () => {
     expect(isToWrite(record(two), own, true)).toBe(false);
   });
 
-  test('for which another machine answers is refused in words; instances of this machine are no others', () => {
+  test('is refused if another machine answers for it, but not for other instances of this machine', () => {
     expect(rivalOf('smos-01', own, [own, { id: one }, {}])).toBeUndefined();
     expect(rivalOf('smos-01', own, [own, { id: two, boot: tuesday }])?.message).toEqual(
       mentions(two.slice(0, 8), one.slice(0, 8)),
     );
-    // clones have one id, so their boots are what tells them apart
+    // clones have one id, so only their boot ids differ
     expect(rivalOf('smos-01', own, [{ id: one, boot: tuesday }])?.message).toEqual(mentions(tuesday.slice(0, 8)));
   });
 
@@ -185,7 +182,7 @@ describe('a host name', () => {
     ['one machine, unregistered', [own], undefined],
     ['two machines', [own, own, { id: two }], one, [2, 'smos-01']],
     ['a machine for which it is not registered', [own], two, ['smos-01', two.slice(0, 8)]],
-    ['a machine that does not tell', [{}], two],
+    ['a machine without an id', [{}], two],
   ])('answered for by %s', (_what, answering, registered, facts) => {
     const found = faultOf('smos-01', answering, registered === undefined ? undefined : record(registered));
     if (facts === undefined) expect(found).toBeUndefined();
@@ -214,7 +211,7 @@ describe('a message', () => {
     ['zfs.smos-01.send.start', 'this host’s own service', own],
     ['zfs.smos-01.info.each', 'all of them', own],
     ['zfs.smos-011.send.start', 'another host', undefined],
-    ['$SRV.PING', 'everybody', undefined],
+    ['$SRV.PING', 'every service', undefined],
   ])('on %s, to %s, names the machine that it is for', (subject, _whom, machine) => {
     const marks = headersFor({ self }, subject);
     expect(marks && machineIn(marks)).toEqual(machine);
@@ -228,7 +225,7 @@ describe('a message', () => {
   });
 
   test.each<[string, Machine, string | undefined]>([
-    ['nobody in particular', {}, undefined],
+    ['no particular machine', {}, undefined],
     ['this machine', own, undefined],
     ['its id alone', { id: one }, undefined],
     ['another machine', { id: two, boot: monday }, 'OTHER_MACHINE'],
@@ -237,12 +234,12 @@ describe('a message', () => {
     expect(codeOf(() => checkMeant({ self }, from(meant)))).toBe(code);
   });
 
-  test('for a machine that says nothing of itself is not carried out by one that does not know', () => {
+  test('for a certain machine is not carried out by a machine without an id', () => {
     expect(codeOf(() => checkMeant({ self: { host: 'smos-01', machine: {} } }, from(own)))).toBe('OTHER_MACHINE');
     expect(codeOf(() => checkMeant({ self: undefined }, from(own)))).toBeUndefined();
   });
 
-  test('in reply is from the machine that replied first, also after its reboot, and from no other', () => {
+  test('in reply has to come from the machine that replied first, also after its reboot', () => {
     const peer: Peer = { host: 'smos-00' };
     expect(codeOf(() => checkPeer(peer, undefined))).toBeUndefined();
     expect(codeOf(() => checkPeer(peer, from(own)))).toBeUndefined();
@@ -253,7 +250,7 @@ describe('a message', () => {
   });
 
   test.each<[string, [string, string][]]>([
-    ['what is no id', [['Zpsend-Machine', 'x']]],
+    ['an invalid id', [['Zpsend-Machine', 'x']]],
     ['an id in capitals', [['Zpsend-Machine', 'A'.repeat(32)]]],
     ['less than an id', [['Zpsend-Machine', one.slice(1)]]],
     [
@@ -271,7 +268,7 @@ describe('a message', () => {
       ],
     ],
     [
-      'what is no boot, with this id',
+      'an invalid boot, with this id',
       [
         ['Zpsend-Machine', one],
         ['Zpsend-Boot', 'x'],
@@ -284,7 +281,7 @@ describe('a message', () => {
         ['Zpsend-Machine', two],
       ],
     ],
-  ])('that names %s is for no machine, and from none that is known', (_what, named) => {
+  ])('that names %s is invalid as a request and as a reply', (_what, named) => {
     const marks = headers();
     for (const [name, value] of named) marks.append(name, value);
     expect(machineIn(marks)).toBeUndefined();

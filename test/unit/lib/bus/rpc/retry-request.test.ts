@@ -6,13 +6,13 @@ import { manualClock } from '../../../../support/manual-clock.ts';
 
 const silence = new ZpsendError('TIMEOUT', 'silence');
 
-/** Each time that was asked, in the hands of a test. */
+/** Each request, which a test answers. */
 function useAsked() {
   const clock = manualClock();
-  const asked: (PromiseWithResolvers<string> & { heard: () => void })[] = [];
+  const asked: (PromiseWithResolvers<string> & { onReply: () => void })[] = [];
   const answer = askAgain(
-    (heard) => {
-      const one = { ...Promise.withResolvers<string>(), heard };
+    (onReply) => {
+      const one = { ...Promise.withResolvers<string>(), onReply };
       asked.push(one);
       return one.promise;
     },
@@ -24,7 +24,7 @@ function useAsked() {
 }
 
 describe('a request to a queue group', () => {
-  test('is asked again after 10, 20 and 40 s without a first part, and no more', async () => {
+  test('is repeated after 10, 20 and 40 s without a first part, and not again', async () => {
     const { asked, pass } = useAsked();
     const counts: number[] = [];
     for (const ms of [9999, 1, 10_000, 19_999, 1, 600_000]) {
@@ -34,7 +34,7 @@ describe('a request to a queue group', () => {
     expect(counts).toEqual([1, 2, 3, 3, 4, 4]);
   });
 
-  test('is answered by whichever instance answers, be it the first', async () => {
+  test('takes the first answer, also to an earlier request', async () => {
     const { asked, answer, pass } = useAsked();
     await pass(10_000);
     asked[0]?.resolve('slow');
@@ -43,16 +43,16 @@ describe('a request to a queue group', () => {
     expect(asked).toHaveLength(2);
   });
 
-  test('is not asked again once a first part has come, however long the rest takes', async () => {
+  test('is not repeated after the first part, even if the rest takes long', async () => {
     const { asked, answer, pass } = useAsked();
-    asked[0]?.heard();
+    asked[0]?.onReply();
     await pass(100_000);
     expect(asked).toHaveLength(1);
     asked[0]?.resolve('long');
     expect(await answer).toBe('long');
   });
 
-  test('that is silent at one instance waits for the others, and fails when all are', async () => {
+  test('fails with TIMEOUT only after all repetitions have timed out', async () => {
     const { asked, answer, pass } = useAsked();
     await pass(20_000);
     asked[0]?.reject(silence);
@@ -64,7 +64,7 @@ describe('a request to a queue group', () => {
     expect(asked).toHaveLength(3);
   });
 
-  test('that is refused is refused', async () => {
+  test('fails at the first refusal', async () => {
     const { asked, answer, pass } = useAsked();
     await pass(10_000);
     const refusal = new ZpsendError('NO_SUCH_DATASET', 'there is none');
