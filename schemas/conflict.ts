@@ -2,47 +2,47 @@ import { z } from 'zod';
 import { datasetSchema, guidSchema, leafSchema, snapshotSchema } from './names.ts';
 
 /**
- * What may be done to a target that stands in the way of a plan.
+ * What may be done to a diverged target.
  * - `refuse`: nothing
- * - `rollback`: to the newest common snapshot; what is newer there is destroyed, and only what the plan lists
- * - `rotate`: it is renamed and received anew, as a clone of the common snapshot where there is one; nothing is lost
+ * - `rollback`: roll back to the newest common snapshot; this destroys the newer snapshots that the plan lists, and no others
+ * - `rotate`: rename it and receive it again, as a clone of the common snapshot if there is one; nothing is lost
  */
 export const conflictPolicySchema = z.enum(['refuse', 'rollback', 'rotate']);
 
-/** What a request must allow before a receiver does it. */
+/** The policies that a request must allow before a receiver applies them. */
 export const allowedConflictSchema = conflictPolicySchema.exclude(['refuse']);
 
-/** Snapshots that one rollback destroys at most: all or none of them, in one `zfs destroy`, whose argument Linux lets be 128 KiB long. */
+/** The most snapshots that one rollback destroys. One `zfs destroy` destroys all or none; Linux limits its argument to 128 KiB. */
 export const maxDestroys = 400;
 
 const namedSchema = z.strictObject({ name: leafSchema, guid: guidSchema });
 
 const ended = ':done';
 
-/** What a rollback leaves at its dataset: its transfer, and that it has ended once it has. */
+/** The mark that a rollback leaves on its dataset: its transfer, and whether it has ended. */
 export const rollbackMarkSchema = z
   .string()
-  .regex(new RegExp(`^[A-Za-z0-9]{6,32}(?:${ended})?$`), 'not a mark of a rollback');
+  .regex(new RegExp(`^[A-Za-z0-9]{6,32}(?:${ended})?$`), 'not a rollback mark');
 
-/** The mark of a rollback that this transfer has brought to its end, or knows nothing of. */
+/** The mark of a rollback that has ended, or that never started. */
 export const endedMark = (transfer: string): string => `${transfer}${ended}`;
 
-/** The end of that rollback is unknown: it may be done, or be done yet by a command that outlived its receiver. */
+/** Is the end of that rollback unknown? A command that outlived its receiver may still run it. */
 export const isUnderWay = (mark: string | undefined): boolean => mark !== undefined && !mark.endsWith(ended);
 
 const rollbackSchema = z.strictObject({
   kind: z.literal('rollback'),
-  /** Of the dataset that goes back. */
+  /** The guid of the dataset that is rolled back. */
   guid: guidSchema,
   /** The target's snapshot that becomes its newest. */
   to: z.strictObject({ name: snapshotSchema, guid: guidSchema }),
-  /** All that is newer, oldest first, by names without their dataset; none where only something was written since. */
+  /** All newer snapshots, oldest first, without the dataset's name; empty if the target was only written to. */
   destroys: z.array(namedSchema).max(maxDestroys),
-  /** The target's own cursor bookmarks that are newer, by names without their dataset: ZFS goes back over no bookmark. */
+  /** The target's newer cursors, without the dataset's name: ZFS does not roll back past a bookmark. */
   cursors: z.array(namedSchema).max(maxDestroys).optional(),
-  /** Bytes written there since its newest snapshot, where there are any: no more may be lost. */
+  /** Bytes written to the target since its newest snapshot, if any; the rollback may discard no more. */
   written: z.number().int().positive().optional(),
-  /** The target's `rolledBack` when this was planned: what another rollback has left since then, this one knows nothing of. */
+  /** The target's `rolledBack` when this was planned, which shows whether another rollback has run since. */
   after: rollbackMarkSchema.optional(),
 });
 
@@ -50,11 +50,11 @@ const renameSchema = z.strictObject({
   kind: z.literal('rename'),
   from: datasetSchema,
   to: datasetSchema,
-  /** Of the dataset that is renamed. */
+  /** The guid of the renamed dataset. */
   guid: guidSchema,
 });
 
-/** What is done to the target before the first step of a dataset's chain is received. */
+/** The conflict resolution on the target before the first step of a chain is received. */
 export const clearingSchema = z.discriminatedUnion('kind', [rollbackSchema, renameSchema]);
 
 export type AllowedConflict = z.infer<typeof allowedConflictSchema>;

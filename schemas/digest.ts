@@ -5,21 +5,21 @@ import { bytesSchema, guidSchema, hostSchema, idSchema, snapshotSchema } from '.
 /** `zfs.<host>.digest.start`: read a snapshot's contents and compute their digest. */
 export const digestStartSchema = z.strictObject({
   snapshot: snapshotSchema,
-  /** As it is encrypted on disk (`zfs send -w`), which needs no key and compares raw replicas only. */
+  /** Read the encrypted blocks (`zfs send -w`): this needs no key, and compares only raw replicas. */
   raw: z.boolean().optional(),
 });
 
-/** A digest id at once, and the instance that reads: `zfs.<host>.digest.status.<instance>` asks it alone. */
+/** The immediate reply: the digest's id, and the instance that reads, which answers on `zfs.<host>.digest.status.<instance>`. */
 export const digestStartedSchema = z.strictObject({ digest: idSchema, host: hostSchema, instance: idSchema });
 
-/** What the contents of one snapshot come to. */
+/** The digest of the contents of one snapshot. */
 const snapshotDigestSchema = z.strictObject({
   digest: z.string().regex(/^[0-9a-f]{64}$/, 'not a digest'),
-  /** Only digests of one method can be compared: how the stream was made, the version, and its byte order. */
+  /** The kind of stream, the version, and the byte order. Only digests of the same method can be compared. */
   method: z.string().regex(/^[a-z0-9-]{1,32}$/, 'not a method'),
-  /** Of the snapshot that was read. */
+  /** The guid of the snapshot. */
   guid: guidSchema,
-  /** Of a raw digest: which encryption the blocks have; raw replicas share it. */
+  /** Only in a raw digest: the IV set of the blocks, which raw replicas share. */
   ivSet: guidSchema.optional(),
 });
 
@@ -27,7 +27,7 @@ const digestSchema = z.strictObject({
   digest: idSchema,
   snapshot: snapshotSchema,
   raw: z.boolean(),
-  /** The host that asked for it on its own subject, which alone of all hosts may end it. */
+  /** The host that requested it under its own name; no other host may abort it. */
   from: hostSchema.optional(),
   state: z.enum(['running', 'done', 'failed']),
   /** Bytes of the stream read so far. */

@@ -5,7 +5,7 @@ export type Code = keyof typeof codes;
 
 type ReasonsOf<C extends Code> = (typeof codes)[C] extends { readonly reasons: infer R } ? keyof R & string : never;
 
-/** What the reason of an error with this code may be; of several codes, that of any of them. */
+/** The reasons that an error with this code may have; for several codes, those of any of them. */
 export type Reason<C extends Code = Code> = (C extends Code ? ReasonsOf<C> : never) | keyof typeof commonReasons;
 
 /** The reasons of a code, with what each means. */
@@ -17,8 +17,8 @@ export function reasonsOf(code: Code): Readonly<Record<string, string>> {
 export const codeSchema = z.enum(Object.keys(codes) as [Code, ...Code[]]);
 
 /**
- * The error object of every reply, event and final word. `details` holds the evidence; its keys depend on the code. Of `details.reason`
- * the code decides, with `hasReason`.
+ * The error object of replies, events and final messages. `details` has the evidence; its keys depend on the code. Check
+ * `details.reason` with `hasReason`.
  */
 export const errorBodySchema = z.strictObject({
   code: codeSchema,
@@ -32,7 +32,7 @@ export type ErrorDetails = NonNullable<ErrorBody['details']>;
 
 export const errorReplySchema = z.strictObject({ error: errorBodySchema });
 
-/** What the details of an error with this code may be. */
+/** The details of an error with this code. */
 export type DetailsOf<C extends Code> = ErrorDetails & { readonly reason?: Reason<C> };
 
 class CodedError extends Error {
@@ -63,14 +63,14 @@ class CodedError extends Error {
     return new CodedError(body.code, body.message, body.details);
   }
 
-  /** Anything thrown becomes a coded error; what is not ours is INTERNAL and keeps its cause. */
+  /** Converts anything thrown to a coded error; any other error becomes INTERNAL and is kept as the cause. */
   static from(thrown: unknown): ZpsendError {
     if (thrown instanceof CodedError) return thrown;
     return new CodedError('INTERNAL', textOf(thrown), undefined, { cause: thrown });
   }
 }
 
-/** As the class has them; only the constructor is narrower, since a reason has to be one of its code. */
+/** The interface of the class, with a narrower constructor: a reason has to belong to its code. */
 interface ZpsendErrorClass {
   new <C extends Code>(code: C, message: string, details?: DetailsOf<C>, options?: ErrorOptions): CodedError;
   readonly prototype: CodedError;
@@ -82,13 +82,13 @@ interface ZpsendErrorClass {
 export const ZpsendError: ZpsendErrorClass = CodedError;
 export type ZpsendError = CodedError;
 
-/** What is read of an error to find its reason. */
+/** The fields of an error that determine its reason. */
 export interface Reasoned<C extends Code = Code> {
   readonly code: C;
   readonly details?: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** The reason of an error. A newer release may give one that this release does not know, which is treated as none. */
+/** The reason of an error; undefined for a reason of a newer release that this one does not know. */
 export function reasonOf<C extends Code>({ code, details }: Reasoned<C>): Reason<C> | undefined {
   const isKnown = (reason: unknown): reason is Reason<C> =>
     typeof reason === 'string' && Object.hasOwn(reasonsOf(code), reason);
@@ -99,11 +99,11 @@ export function reasonOf<C extends Code>({ code, details }: Reasoned<C>): Reason
 export const hasReason = <C extends Code>(error: Reasoned, code: C, reason: Reason<C>): boolean =>
   error.code === code && reasonOf(error) === reason;
 
-/** An object whose own toString fails has a text, too. */
+/** The text of anything thrown, even if its toString throws. */
 function textOf(thrown: unknown): string {
   try {
     return thrown instanceof Error ? thrown.message : String(thrown);
   } catch {
-    return 'something was thrown that cannot be shown as text';
+    return 'a value was thrown that cannot be converted to text';
   }
 }

@@ -7,7 +7,7 @@ import { protocolSchema } from './protocol.ts';
 export const snapshotsRequestSchema = z.strictObject({
   dataset: datasetSchema.optional(),
   recursive: z.boolean().optional(),
-  /** List when snapshots and bookmarks were made. */
+  /** List the creation times of snapshots and bookmarks. */
   creation: z.boolean().optional(),
 });
 
@@ -26,7 +26,7 @@ const instanceSchema = z.strictObject({
   instance: idSchema,
   pid: z.number().int(),
   version: z.string(),
-  /** The machine that it runs on. */
+  /** The machine on which it runs. */
   machine: machineSchema,
 });
 
@@ -34,24 +34,24 @@ const instanceSchema = z.strictObject({
 export const infoSchema = z.strictObject({
   protocol: protocolSchema,
   host: hostSchema,
-  /** That of the instance that answers; each of the instances has its own beside it, which are equal where all is well. */
+  /** The machine of the instance that answers. Each instance also reports its machine; normally all are equal. */
   machine: machineSchema,
   version: z.string(),
   node: z.string(),
-  /** `zfs version`'s first line; absent when ZFS does not answer, and then `zfsError` has the reason. */
+  /** The first line of `zfs version`; absent if ZFS does not answer, and then `zfsError` has the reason. */
   zfs: z.string().optional(),
   zfsError: z.string().optional(),
   pools: z.array(poolSchema),
   limits: z.strictObject({
     maxConcurrentReceives: z.number().int().positive().optional(),
     window: bytesSchema.optional(),
-    /** Bytes per second of all receives together. */
+    /** The limit of all receives together, in bytes per second. */
     bwlimit: bytesSchema.optional(),
   }),
   instances: z.array(instanceSchema),
 });
 
-/** What every instance reports of itself on `zfs.<host>.info.each`. */
+/** The reply of each instance on `zfs.<host>.info.each`. */
 export const eachInfoSchema = z.strictObject({ instances: z.array(instanceSchema), limits: infoSchema.shape.limits });
 
 export type SnapshotsRequest = z.infer<typeof snapshotsRequestSchema>;

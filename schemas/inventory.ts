@@ -13,12 +13,12 @@ import {
 import { streamFeatureSchema, streamMarkSchema } from './stream.ts';
 
 /**
- * Which encryption of its contents it is (`ivsetguid`): equal on both sides exactly where it was received raw, and raw
- * incrementals start from nothing else. Only of what is encrypted.
+ * The IV set of an encrypted snapshot or bookmark (`ivsetguid`). It is equal on both sides only after a raw receive, and a raw
+ * incremental needs a base with an equal one.
  */
 const ivsetSchema = guidSchema;
 
-/** Seconds since the epoch, by the clock of the host where it was made; only where a listing was asked for it. */
+/** Seconds since the epoch, by the clock of the host where it was created; only if the request asked for it. */
 const creationSchema = bytesSchema;
 
 /** A snapshot as `zfs list` shows it; `name` is the part after `@`. Sizes in bytes. */
@@ -28,12 +28,12 @@ const snapshotEntrySchema = z.strictObject({
   createtxg: txgSchema,
   used: bytesSchema,
   referenced: bytesSchema,
-  /** Bytes written since the snapshot before: a free estimate of an incremental's size (zfsprops(7)). */
+  /** Bytes written since the previous snapshot: an estimate of an incremental's size (zfsprops(7)). */
   written: bytesSchema,
   /** Number of user holds. */
   userrefs: bytesSchema,
   ivset: ivsetSchema.optional(),
-  /** It was received from a redacted stream (`zfs send --redact`): blocks of it are missing. */
+  /** It was received from a redacted stream (`zfs send --redact`), so it lacks blocks. */
   redacted: z.literal(true).optional(),
   creation: creationSchema.optional(),
 });
@@ -50,8 +50,8 @@ const bookmarkEntrySchema = z.strictObject({
 });
 
 /**
- * What wraps a dataset's master key, as far as ZFS shows it: of a passphrase the salt and the iterations, which every `zfs change-key`
- * chooses anew (zfs-load-key(8)). Of a `hex` or `raw` key nothing distinguishes them.
+ * The visible parameters of the key that wraps a dataset's master key. A passphrase has a salt and iterations, which every
+ * `zfs change-key` changes (zfs-load-key(8)). Two `hex` or `raw` keys cannot be distinguished.
  */
 export const keyWrappingSchema = z.strictObject({
   format: z.enum(['passphrase', 'hex', 'raw']),
@@ -59,7 +59,7 @@ export const keyWrappingSchema = z.strictObject({
   iterations: bytesSchema.optional(),
 });
 
-/** The snapshot a clone came from. The guid is absent where the listing could not see the origin. */
+/** The origin of a clone. The guid is absent if the listing does not contain the origin. */
 const originSchema = z.strictObject({ name: snapshotSchema, guid: guidSchema.optional() });
 
 export const datasetEntrySchema = z.strictObject({
@@ -71,24 +71,24 @@ export const datasetEntrySchema = z.strictObject({
   referenced: bytesSchema,
   /** Bytes written since the newest snapshot. */
   written: bytesSchema,
-  /** Bytes that may still be written here and below: the pool's room, within the quotas of all that it lies in (zfsprops(7)). */
+  /** Bytes that can still be written to it and its descendants, within all quotas (zfsprops(7)). */
   available: bytesSchema.optional(),
   origin: originSchema.optional(),
   /** `off`, or the cipher suite. */
   encryption: z.string(),
   keystatus: z.enum(['available', 'unavailable']).optional(),
-  /** The dataset whose key opens it; absent where it is not encrypted. */
+  /** Its encryption root; absent if it is not encrypted. */
   encryptionRoot: datasetSchema.optional(),
-  /** What wraps its own master key: what its root had when that was written here last. Absent where it is not encrypted. */
+  /** What wraps its master key, as last written to this dataset. Absent if it is not encrypted. */
   wrapping: keyWrappingSchema.optional(),
-  /** What wraps the key of its root, where the listing does not show that one itself. */
+  /** What wraps the key of its encryption root, if the listing does not contain the root. */
   rootWrapping: keyWrappingSchema.optional(),
-  /** The flags of the chain that it was received by; its own or inherited, which the guid in it shows. */
+  /** The initial flags of the chain that it was received by. The guid in it shows whether it is inherited. */
   stream: streamMarkSchema.optional(),
   resumeToken: tokenSchema.optional(),
-  /** A receiver made it, empty and never mounted, above what it received. */
+  /** A placeholder: a receiver created it, empty and never mounted, as a parent. */
   placeholder: z.literal(true).optional(),
-  /** The last rollback that was started here. */
+  /** The last rollback that was started on it. */
   rolledBack: rollbackMarkSchema.optional(),
   /** Its snapshots, bookmarks and partial state are not shown to the host that asked. */
   withheld: z.literal(true).optional(),
@@ -97,28 +97,28 @@ export const datasetEntrySchema = z.strictObject({
   bookmarks: z.array(bookmarkEntrySchema),
 });
 
-/** What one host has, as `zpsend snapshots --json` prints it and the file of `plan --inventory` holds it. */
+/** The inventory of one host, as in `zpsend snapshots --json` and the file of `plan --inventory`. */
 export const inventorySchema = z.strictObject({
   host: hostSchema,
   datasets: z.array(datasetEntrySchema),
-  /** Enabled features of each pool, as far as they matter to streams; absent where they cannot be known. */
+  /** The enabled features of each pool that affect streams; absent if they are unknown. */
   features: z.record(z.string(), z.array(streamFeatureSchema)).optional(),
-  /** Those of them that something in the pool uses; which dataset does is not listed. */
+  /** The active ones of them: a dataset of the pool uses the feature. */
   active: z.record(z.string(), z.array(streamFeatureSchema)).optional(),
-  /** The pools that are imported read-only; absent where there is none, or where that cannot be known. */
+  /** The pools that are imported read-only; absent if there are none, or they are unknown. */
   readOnlyPools: z.array(z.string()).optional(),
-  /** The host has more, or may have it, which it does not show to the host that asked. */
+  /** The host may have more datasets, which it does not show to the host that asked. */
   restricted: z.literal(true).optional(),
 });
 
 /**
- * One reply of `zfs.<host>.snapshots`: a listing comes in as many as it needs, and ends with an empty message. A dataset with many
- * snapshots goes on in the next part.
+ * One reply of `zfs.<host>.snapshots`: a listing has one or more parts, and ends with an empty message. A dataset with many
+ * snapshots continues in the next part.
  */
 export const listingPartSchema = inventorySchema.extend({
   /** From 1. */
   part: z.number().int().positive(),
-  /** Another part follows: this is not all that the host has. */
+  /** Another part follows. */
   more: z.boolean(),
 });
 

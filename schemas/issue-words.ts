@@ -2,15 +2,15 @@ import type { z } from 'zod';
 
 type Issue = z.core.$ZodIssue;
 
-/** What is wrong where, in words. */
+/** A fault, with its place in the value. */
 export interface Fault {
   readonly path: readonly PropertyKey[];
   readonly words: string;
-  /** What was found, where the schema was asked to report that. */
+  /** The invalid value, if the schema was asked to report it. */
   readonly found: unknown;
 }
 
-/** Does the whole value have another type than the one that is allowed here? */
+/** Does the whole value have the wrong type? */
 const isOtherType = (issues: readonly Issue[]): boolean =>
   issues.some(
     (issue) =>
@@ -21,8 +21,8 @@ const isOtherType = (issues: readonly Issue[]): boolean =>
   );
 
 /**
- * Of several forms that are allowed those count that have the type of what was found: of an object with a wrong key nobody
- * wants to know that it is no text.
+ * The fault in an issue. Of several allowed forms, only those with the type of the value are reported: for an object with a wrong key,
+ * that it is not a string does not help.
  */
 export function faultOf(issue: Issue): Fault {
   const { path, message, input } = issue;

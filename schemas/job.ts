@@ -6,23 +6,23 @@ import { evidenceSchema, noteSchema, settledRequestSchema, stepSchema } from './
 
 /** One target's job. */
 export const sendStartedSchema = z.strictObject({ job: idSchema, host: hostSchema });
-/** The answer to a request with a list of targets: their jobs, in its order. */
+/** The reply to a request with a list of targets: their jobs, in the same order. */
 export const fanStartedSchema = z.strictObject({ jobs: z.array(idSchema), host: hostSchema });
 
 /** One dataset of a job. */
 const jobDatasetSchema = z.strictObject({
   dataset: datasetSchema,
   targetDataset: wouldBeDatasetSchema,
-  /** `refused`: it cannot be sent, and nothing of it was tried. */
+  /** `refused`: the plan refused it, so it was not tried. */
   state: z.enum(['pending', 'running', 'waiting', 'done', 'failed', 'refused']),
-  /** Steps of its part of the plan and how many of them are done. */
+  /** The number of its steps in the plan, and how many of them are done. */
   steps: z.number().int().nonnegative(),
   done: z.number().int().nonnegative(),
   bytes: bytesSchema,
   error: errorBodySchema.optional(),
 });
 
-/** How many datasets a job has, and how they fare; the list leaves out some of many, those that are well first. */
+/** The number of a job's datasets by state. A list that is too long omits healthy datasets first. */
 export const jobDatasetsSchema = z.strictObject({
   total: z.number().int().nonnegative(),
   done: z.number().int().nonnegative(),
@@ -31,45 +31,45 @@ export const jobDatasetsSchema = z.strictObject({
   list: z.array(jobDatasetSchema),
 });
 
-/** What a job waits for: a busy receiver, a lock, a connection, room in the store. It stays until the job moves on. */
+/** What a job waits for: a busy receiver, a lock, a connection, space in the store. It stays until the job continues. */
 const waitSchema = z.strictObject({
   code: codeSchema,
   message: z.string().min(1).max(8192),
-  /** When the job fails unless it moves on before; absent where it waits for as long as it takes. */
+  /** When the job fails if it still waits; absent if it waits without a limit. */
   until: timeSchema.optional(),
 });
 
-/** A job as `send.status` and the job events show it. Rates and ETA are the reader's to compute from bytes and seconds. */
+/** A job as in `send.status` and the job events. A reader computes rates and ETA from bytes and seconds. */
 export const jobSchema = z.strictObject({
   job: idSchema,
   host: hostSchema,
   instance: idSchema,
-  /** The id of the machine that runs it; no other goes on with it. Absent where the machine has none. */
+  /** The id of the machine that runs it; no other machine continues it. Absent if the machine has none. */
   machine: machineSchema.shape.id,
-  /** The job that was asked for, whose sender has died; this one goes on with it. */
+  /** The original job, whose sender died and which this job continues. */
   takesOver: idSchema.optional(),
-  /** Who looks after it when its sender dies; without, the host's other senders do. */
+  /** What restarts it if its sender dies; when absent, another sender of the host continues it. */
   startedBy: z.enum(['policy', 'command']).optional(),
-  /** The host that ordered it on its own subject, whose rules in `send.allow` it goes by; absent for an order of this host itself. */
+  /** The host that ordered it under its own name, so that the rules for that host in `send.allow` apply; absent if this host did. */
   from: hostSchema.optional(),
   request: settledRequestSchema,
   state: z.enum(['planning', 'running', 'waiting', 'done', 'failed']),
   /** It was aborted by request, so no other sender continues it. */
   aborting: z.literal(true).optional(),
-  /** Where its steps are done when they are in the store, and its target fetches them later. */
+  /** Its steps are done when they are stored; the target fetches them later. */
   channel: z.literal('store').optional(),
-  /** Steps of the plan and how many of them are done. */
+  /** The number of steps in the plan, and how many of them are done. */
   steps: z.number().int().nonnegative(),
   done: z.number().int().nonnegative(),
   datasets: jobDatasetsSchema,
-  /** What a person should know of it besides, the first of many. */
+  /** Notes for people; only the first of many. */
   notes: z.array(noteSchema).optional(),
-  /** The step that runs now; of several, the first. */
+  /** The running step; the first of several. */
   current: stepSchema.optional(),
-  /** Bytes of streams sent for the whole job, and what the whole plan is estimated at. */
+  /** Bytes of all streams that the job has sent, and the estimate for the whole plan. */
   bytes: bytesSchema,
   size: bytesSchema,
-  /** Of `bytes`, what went over the wire; only where some of it was compressed. */
+  /** `bytes` as transmitted; only if some of it was compressed. */
   compressedBytes: bytesSchema.optional(),
   started: timeSchema,
   /** Present as soon as it is done or failed. */

@@ -1,4 +1,4 @@
-/** What a line of a service's log is about, in its field `event`: for filters and alerts, while its words are for people. */
+/** The field `event` of a service's log lines, for filters and alerts; the text of a line is for people. */
 export const logEvents = [
   // a service, and what it runs on
   'service.configured',

@@ -3,30 +3,30 @@ import { z } from 'zod';
 /** A fact about a machine, as it crosses the bus: 128 bits of a keyed hash, never the machine's own id. */
 const hashedSchema = z.string().regex(/^[0-9a-f]{32}$/, 'not a hashed machine id: 32 hexadecimal digits');
 
-/** What distinguishes machines. Each part is absent where the machine has none. */
+/** The ids that distinguish machines. Each is absent if the machine has none. */
 export const machineSchema = z.strictObject({
-  /** Of its machine id: stays the same over reboots. */
+  /** The hash of its machine id, which survives reboots. */
   id: hashedSchema.optional(),
-  /** Of the boot of its kernel: cloned machines with one machine id differ in it. */
+  /** The hash of its kernel's boot id, which differs between cloned machines with one machine id. */
   boot: hashedSchema.optional(),
 });
 
-/** The value of a key `<host>` in the bucket `zfs-hosts`: which machine has that name. What another release adds is ignored. */
+/** The value of a key `<host>` in the bucket `zfs-hosts`: the machine that has the name. Fields of other releases are ignored. */
 export const hostRecordSchema = z.strictObject({
   machine: hashedSchema,
-  /** Where the machine's own id comes from: `/etc/machine-id`, or a setting. */
+  /** The source of the machine's id: `/etc/machine-id`, or a setting. */
   source: z.string().max(256),
-  /** When the machine took the name, by its own clock (ISO 8601). */
+  /** When the machine registered the name, by its clock (ISO 8601). */
   since: z.string().max(64),
 });
 
 export type Machine = z.infer<typeof machineSchema>;
 export type HostRecord = z.infer<typeof hostRecordSchema>;
 
-/** `unknown`: the two have no kind of fact in common. */
+/** `unknown`: the two have no common kind of id. */
 export type Likeness = 'same' | 'other' | 'unknown';
 
-/** Are both one machine? One fact that differs is proof that they are two. */
+/** Are both the same machine? One differing id proves that they are not. */
 export function compareMachines(one: Machine, two: Machine): Likeness {
   const pairs = [
     [one.id, two.id],
@@ -36,6 +36,6 @@ export function compareMachines(one: Machine, two: Machine): Likeness {
   return pairs.length > 0 ? 'same' : 'unknown';
 }
 
-/** For people: as much of its id as distinguishes the machines of a fleet, and the boot where `other` has the same id. */
+/** A short id for messages; with the boot id if `other` has the same machine id. */
 export const shortMachine = ({ id, boot }: Machine, other: Machine = {}): string =>
   [id?.slice(0, 8) ?? 'without an id', ...(id === other.id && boot ? [`(boot ${boot.slice(0, 8)})`] : [])].join(' ');

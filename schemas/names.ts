@@ -1,14 +1,14 @@
 import { z } from 'zod';
 
 /**
- * Elements of a name that `zfs create` and `zfs rename` make at most (`zfs_max_dataset_nesting` of zfs(4)). `zfs receive` makes
+ * The most elements of a name that `zfs create` and `zfs rename` accept (`zfs_max_dataset_nesting` of zfs(4)). `zfs receive` creates
  * deeper ones (test/contract/placeholder.test.ts).
  */
 export const maxElements = 50;
 /** ZFS_MAX_DATASET_NAME_LEN is 256 with the terminating NUL (zfs(8), "pool/dataset@snapshot"). */
 export const maxNameLength = 255;
 
-// zfs_namecheck.c: components hold letters, digits and "-_.: "; a pool begins with a letter; "." and ".." are refused
+// zfs_namecheck.c: components contain letters, digits and "-_.: "; a pool begins with a letter; "." and ".." are refused
 const component = '(?!\\.{1,2}(?:[/@#]|$))[A-Za-z0-9_.: -]+';
 const dataset = `(?=[A-Za-z])${component}(?:/${component})*`;
 const leaf = '(?!\\.{1,2}$)[A-Za-z0-9_.: -]+';
@@ -19,16 +19,16 @@ const name = (pattern: string, what: string) =>
     .max(maxNameLength, `longer than ${maxNameLength} characters`)
     .regex(new RegExp(`^${pattern}$`), `not a ${what}`);
 
-/** One subject token that names a machine; `_fan` stands where several hosts receive one stream. */
+/** A host name: one subject token. `_fan` is reserved for streams that several hosts receive. */
 export const hostSchema = z
   .string()
   .regex(/^(?!_fan$)[A-Za-z0-9_-]{1,64}$/, 'not a host: letters, digits, "_" and "-" only, and not "_fan"');
-/** What nats-server calls `jetstream { domain }`: one subject token. */
+/** The `jetstream { domain }` of nats-server: one subject token. */
 export const jetStreamDomainSchema = z
   .string()
   .regex(/^[A-Za-z0-9_-]{1,64}$/, 'not a JetStream domain: letters, digits, "_" and "-" only');
 export const datasetSchema = name(dataset, 'dataset name (pool/dataset)');
-/** What a dataset would be called, also where that is refused for its length: one name below another. */
+/** The planned name of a dataset, which may be too long for ZFS: one name appended to another. */
 export const wouldBeDatasetSchema = z.string().max(2 * maxNameLength + 1);
 /** `pool/dataset@snapshot` */
 export const snapshotSchema = name(`${dataset}@${leaf}`, 'snapshot name (pool/dataset@snapshot)');
@@ -39,13 +39,13 @@ export const leafSchema = name(leaf, 'snapshot or bookmark name');
 /** The base of one incremental: `@snapshot` or `#bookmark`. */
 export const baseSchema = name(`[@#]${leaf}`, 'base (@snapshot or #bookmark)');
 
-/** A target in one word: `HOST`, or `HOST:pool/dataset`. A host holds no colon, so the first one ends it. */
+/** A target in short form: `HOST`, or `HOST:pool/dataset`. A host name has no colon, so the first colon ends it. */
 export const placeSchema = z
   .string()
   .max(64 + 1 + maxNameLength)
   .regex(new RegExp(`^(?!_fan(?::|$))[A-Za-z0-9_-]{1,64}(?::${dataset})?$`), 'not HOST or HOST:pool/dataset');
 
-/** A pattern of dataset or snapshot names: `*` and `?` stay within one element, `**` does not. */
+/** A pattern of dataset or snapshot names: `*` and `?` match within one element, `**` across elements. */
 export const patternSchema = z
   .string()
   .min(1, 'empty')
@@ -56,7 +56,7 @@ export const patternSchema = z
 export const guidSchema = z.string().regex(/^[0-9]{1,20}$/, 'not a guid: a decimal string');
 export const txgSchema = z.string().regex(/^[0-9]{1,20}$/, 'not a txg: a decimal string');
 export const bytesSchema = z.number().int().nonnegative();
-/** A moment in UTC, by the clock of the host that writes it. */
+/** A time in UTC, by the clock of the host that writes it. */
 export const timeSchema = z.iso.datetime();
 /** Job, transfer and instance ids: a subject token, safe in a hold tag. */
 export const idSchema = z.string().regex(/^[A-Za-z0-9]{6,32}$/, 'not an id');
@@ -69,19 +69,19 @@ export const propertyValueSchema = z
   .string()
   .max(8191)
   // biome-ignore lint/suspicious/noControlCharactersInRegex: a value with control characters is refused
-  .regex(/^[^\x00-\x1f]*$/, 'holds a control character');
+  .regex(/^[^\x00-\x1f]*$/, 'contains a control character');
 
-/** `pool/a@x` to `pool/a`; a dataset stays as it is. */
+/** `pool/a@x` to `pool/a`; returns a dataset unchanged. */
 export const datasetOf = (named: string): string => named.split(/[@#]/, 1)[0] ?? named;
 /** `pool/a@x` to `x`; undefined for a dataset. */
 export const leafOf = (named: string): string | undefined => named.split(/[@#]/, 2)[1];
 /** `pool/a/b` to `pool/a`; undefined for a pool. */
 export const parentOf = (dataset: string): string | undefined =>
   dataset.includes('/') ? dataset.slice(0, dataset.lastIndexOf('/')) : undefined;
-/** How many elements a dataset's name has: 2 of `pool/a`. */
+/** The number of elements in a dataset's name: 2 for `pool/a`. */
 export const elementsOf = (dataset: string): number => dataset.split('/').length;
 /** `pool/a@x` to `pool`. */
 export const poolOf = (named: string): string => datasetOf(named).split('/', 1)[0] ?? named;
-/** Is `dataset` equal to `prefix` or below it? `tank/ab` is not below `tank/a`. */
+/** Is `dataset` equal to `prefix`, or its descendant? `tank/ab` is not a descendant of `tank/a`. */
 export const isWithin = (dataset: string, prefix: string): boolean =>
   dataset === prefix || dataset.startsWith(`${prefix}/`);

@@ -1,16 +1,16 @@
 import { z } from 'zod';
 
-/** A file by its whole path: services and commands start in different folders. */
-const fileSchema = z.string().max(4096).regex(/^\//, 'a file is named by its whole path, as in /etc/zpsend/smos-00.nk');
+/** An absolute path, since services and commands start in different folders. */
+const fileSchema = z.string().max(4096).regex(/^\//, 'not an absolute path, such as /etc/zpsend/smos-00.nk');
 const textSchema = z.string().min(1).max(4096);
 
-/** `nats:` of the configuration file: where NATS is, and who this host is there. Every field is optional. */
+/** `nats:` of the configuration file: the NATS server, and the identity of this host. Every field is optional. */
 export const natsConfigSchema = z
   .strictObject({
-    /** One server, or several with commas between. */
+    /** One server, or several, separated by commas. */
     url: textSchema,
     servers: z.array(textSchema).min(1).max(64),
-    /** A credentials file, as `nsc` makes it. */
+    /** A credentials file of `nsc`. */
     creds: fileSchema,
     /** A file with the seed of a user nkey. */
     nkey: fileSchema,
@@ -19,16 +19,16 @@ export const natsConfigSchema = z
     passwordFile: fileSchema,
     token: textSchema,
     tokenFile: fileSchema,
-    /** Certificates of those who sign the server's. */
+    /** The certificates of the CAs that sign the server's. */
     ca: fileSchema,
-    /** The client's own certificate, and its key. */
+    /** The client's certificate, and its key. */
     cert: fileSchema,
     key: fileSchema,
     /** The TLS handshake comes before the server's greeting (`handshake_first` of nats-server). */
     tlsFirst: z.boolean(),
-    /** Where answers come, where the user may not subscribe to `_INBOX.>`. */
+    /** The prefix of reply subjects, if the user may not subscribe to `_INBOX.>`. */
     inboxPrefix: textSchema,
-    /** A context of the `nats` CLI, which has what is neither here nor in the environment. */
+    /** A context of the `nats` CLI, for settings that are neither here nor in the environment. */
     context: textSchema,
   })
   .partial()

@@ -11,15 +11,15 @@ import { lockSchema, transferStateSchema } from './transfer.ts';
 export const hostsOutputSchema = z.strictObject({
   hosts: z.array(
     infoSchema.extend({
-      /** Which machine has the name. */
+      /** The machine for which the name is registered. */
       registered: hostRecordSchema.optional(),
-      /** What is wrong with the name: two machines answer for it, or one for which it is not registered. */
+      /** The fault of the name: two machines answer for it, or one for which it is not registered. */
       fault: z.string().optional(),
     }),
   ),
 });
 
-/** `zpsend status --jobs --json`, or with a host: what each sends and receives. */
+/** `zpsend status --jobs --json`, or with a host: the jobs and transfers of each. */
 export const statusOutputSchema = z.strictObject({
   hosts: z.array(
     z.strictObject({ host: hostSchema, jobs: z.array(jobSchema), transfers: z.array(transferStateSchema) }),
@@ -54,7 +54,7 @@ export const fetchOutputSchema = z.strictObject({
           dataset: datasetSchema,
           /** As the target reports it. A sender deletes the stream once it is delivered to or rejected by all. */
           state: z.enum(['waiting', 'receiving', 'delivered', 'rejected']),
-          /** Why it is rejected, or still waits. */
+          /** Why it was rejected, or still waits. */
           error: errorBodySchema.optional(),
         }),
       ),
@@ -73,9 +73,9 @@ export const doctorOutputSchema = z.strictObject({
       remedy: z.string().optional(),
     }),
   ),
-  /** What a crash left on this host, as it was found. */
+  /** The stale marks that were found on this host. */
   staleMarks: z.array(staleMarkSchema),
-  /** With `--fix`: those of them that are gone now. */
+  /** With `--fix`: those that were repaired. */
   repaired: z.array(staleMarkSchema),
   notRepaired: z.array(notRepairedSchema),
 });

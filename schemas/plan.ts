@@ -26,19 +26,19 @@ export const maxParallel = 16;
 /** `replication` is `-R`, every snapshot up to the one named; `recursive` is `-r`, only that one and origins of clones. */
 const packageSchema = z.enum(['replication', 'recursive']);
 
-/** Where a dataset goes. */
+/** The target of a dataset. */
 export const targetSchema = z.strictObject({
   host: hostSchema,
   /** The dataset on the target; the same name when absent. */
   dataset: datasetSchema.optional(),
   /**
-   * Below `dataset` instead of as `dataset`, as zfs-receive(8) has it: `path` (`-d`) appends the source's name without
-   * its pool, `last` (`-e`) the last element of it.
+   * Receive below `dataset` instead of as `dataset`, as in zfs-receive(8): `path` (`-d`) appends the source's name without its pool,
+   * `last` (`-e`) only its last element.
    */
   append: z.enum(['path', 'last']).optional(),
 });
 
-/** `HOST`, or `HOST:pool/dataset`, as the command line has it; or a target in full. */
+/** `HOST`, or `HOST:pool/dataset`, as on the command line; or a target in full. */
 export const targetOrPlace = z.union([
   placeSchema.transform((place): z.output<typeof targetSchema> => {
     const [host = '', dataset] = place.split(/:(.*)/s, 2);
@@ -47,10 +47,10 @@ export const targetOrPlace = z.union([
   targetSchema,
 ]);
 
-/** Targets of one request. */
+/** The most targets of one request. */
 export const maxTargets = 16;
 
-/** What is to be sent, and where it goes: one dataset, or a package of a dataset and its descendants. */
+/** A request to send one dataset, or a package of a dataset and its descendants, to a target. */
 export const sendRequestSchema = z.strictObject({
   /** `pool/dataset` or `pool/dataset@snapshot` on the source. */
   dataset: datasetOrSnapshotSchema,
@@ -61,37 +61,37 @@ export const sendRequestSchema = z.strictObject({
   full: z.boolean().optional(),
   /** With descendants. */
   package: packageSchema.optional(),
-  /** A clone whose origin is not sent along is sent as a full stream (`-c`). */
+  /** A clone whose origin is not in the request is sent as a full stream (`-c`). */
   selfContained: z.boolean().optional(),
-  /** Datasets of the package that lack the named snapshot are left out, with their descendants; else they are an error. */
+  /** Datasets of the package that lack the named snapshot are skipped, with their descendants; else they are an error. */
   skipMissing: z.boolean().optional(),
-  /** Patterns of datasets that are left out, with their descendants; of the whole name, or of what follows the package's own. */
+  /** Patterns of datasets that are skipped, with their descendants; of the whole name, or of its part below the package. */
   exclude: z.array(patternSchema).max(maxPatterns).optional(),
-  /** Patterns of snapshot names: of the intermediate snapshots only those that match one are sent. */
+  /** Patterns of snapshot names: only intermediate snapshots that match one are sent. */
   snapshots: z.array(patternSchema).max(maxPatterns).optional(),
-  /** Datasets of the package that are sent at once. */
+  /** How many datasets of the package are sent at once. */
   parallel: z.number().int().min(1).max(maxParallel).optional(),
-  /** What the whole job may send at most, in bytes per second on the wire. */
+  /** The limit of the whole job, in bytes per second as transmitted. */
   bwlimit: rate.optional(),
-  /** Flags of the streams; absent, they are chosen. */
+  /** Flags of the streams; chosen when absent. */
   stream: streamWishSchema.optional(),
-  /** What may be done to what stands in the way on the target; nothing when absent. Its receiver has to allow it too. */
+  /** What may be done to a diverged target; nothing when absent. Its receiver has to allow it too. */
   conflict: conflictPolicySchema.optional(),
-  /** Whether streams are compressed on their way. */
+  /** Whether streams are compressed in transit. */
   compression: compressionModeSchema.optional(),
-  /** By which channel streams go. */
+  /** The channel of the streams. */
   channel: channelSchema.optional(),
-  /** Of what arrives, within what the receiver allows. */
+  /** The properties of the received datasets, within the limits of the receiver. */
   properties: propertyWishesSchema.optional(),
 });
 
-/** As a job has it: what was written in another form is settled. */
+/** The request of a job, with all short forms resolved. */
 export const settledRequestSchema = sendRequestSchema.extend({
   to: targetSchema,
   bwlimit: z.number().int().min(1024).optional(),
 });
 
-/** `zfs.<host>.send.start`: a job for each target; what several of them need next is read once. */
+/** `zfs.<host>.send.start`: a job for each target; a step that several of them need is read once. */
 export const sendStartSchema = sendRequestSchema.extend({
   to: z.union([targetOrPlace, z.array(targetOrPlace).min(1).max(maxTargets)]),
 });
@@ -107,36 +107,36 @@ export const stepSchema = z.strictObject({
   targetDataset: datasetSchema,
   /** Set when the target is created as a clone: the target's snapshot that has the guid of `from`. */
   origin: snapshotSchema.optional(),
-  /** Parents of `target` that the receiver makes first, empty and never mounted; topmost first. */
+  /** Parents of `targetDataset` that the receiver creates first, empty and never mounted; topmost first. */
   parents: z.array(datasetSchema).optional(),
   /** Flags of `zfs send`, in the order of their schema; absent when none. */
   flags: z.array(streamFlagSchema).optional(),
-  /** Set where the step makes its dataset: what its chain began with, for the target to remember. */
+  /** Set if the step creates its dataset: the initial flags, which the target stores. */
   record: streamMarkSchema.optional(),
-  /** What wraps the key that a raw stream brings, as the source was listed: the target's dataset takes it over. */
+  /** What wraps the key in a raw stream, as listed on the source; the target's dataset takes it over. */
   wrapping: keyWrappingSchema.optional(),
-  /** What wraps the key on the target until this arrives, of its dataset or of a clone's origin; where that is another one it is refused. */
+  /** What wraps the key on the target before this step, of its dataset or of a clone's origin; the target refuses any other. */
   replaces: keyWrappingSchema.optional(),
-  /** The target's dataset that the one it is received into takes its key from. */
+  /** The encryption root of the dataset that receives it. */
   encryptionRoot: datasetSchema.optional(),
-  /** What the receiver does to the target first, by the request's conflict policy; only of a dataset's first step. */
+  /** The conflict resolution that the receiver does first; only in a dataset's first step. */
   before: clearingSchema.optional(),
-  /** A volume, and not a filesystem. */
+  /** A volume, not a filesystem. */
   volume: z.literal(true).optional(),
   /** Estimated bytes of the stream. */
   size: bytesSchema.optional(),
 });
 
-/** Why a plan is refused: what both have, and what only one has. Snapshot names without their dataset. */
+/** Why a plan is refused: the common snapshot, and those that only one side has. Names without the dataset. */
 export const evidenceSchema = z.strictObject({
   newestCommon: leafSchema.nullable(),
   sourceOnly: z.array(leafSchema),
   targetOnly: z.array(leafSchema),
-  /** Bytes written on the target since its newest snapshot; absent where there are none, or that is unknown. */
+  /** Bytes written on the target since its newest snapshot; absent if there are none, or the number is unknown. */
   modified: bytesSchema.optional(),
 });
 
-/** A dataset of a package that cannot be sent, while others can. */
+/** A dataset of a package that cannot be sent, although others can. */
 const refusedSchema = z.strictObject({
   dataset: datasetSchema,
   targetDataset: wouldBeDatasetSchema,
@@ -144,23 +144,23 @@ const refusedSchema = z.strictObject({
   evidence: evidenceSchema.optional(),
 });
 
-/** What a person should know of a package before it runs. */
+/** A note for people about a plan. */
 export const noteSchema = z.strictObject({
   /**
-   * - `skipped`: the dataset is left out
-   * - `unmatched`: a pattern that excludes nothing
-   * - `placeholder`: a parent that the target lacks is made, empty and never mounted
-   * - `in-the-clear`: encrypted data will lie unencrypted, as was asked for
-   * - `encryption-root`: what inherits its key at the source will need a separate key on the target, or cannot be opened there
-   * - `modified`: the target was written to since its newest snapshot, and may refuse its next
-   * - `rollback`: the target goes back to a snapshot, and what is newer there is destroyed
+   * - `skipped`: the dataset is skipped
+   * - `unmatched`: a pattern excludes nothing
+   * - `placeholder`: the receiver creates a missing parent, empty and never mounted
+   * - `in-the-clear`: encrypted data will be unencrypted on the target, as requested
+   * - `encryption-root`: a dataset that inherits its key on the source needs a separate key on the target, or cannot be opened there
+   * - `modified`: the target was written to since its newest snapshot, and may refuse the next one
+   * - `rollback`: the target is rolled back to a snapshot, and newer ones are destroyed
    * - `rename`: a dataset of the target is renamed
-   * - `unseen`: the target does not answer, and it is unknown what it has
-   * - `held`: what waits in the store for the target is not taken there
-   * - `vanished`: what was planned is gone from the source, and was not sent
-   * - `read-only-source`: the source's pool is imported read-only, and what is sent has neither holds nor cursors
+   * - `unseen`: the target does not answer, and its state is unknown
+   * - `held`: the target cannot receive its stored streams
+   * - `vanished`: a planned snapshot is gone from the source, and was not sent
+   * - `read-only-source`: the source's pool is imported read-only, so there are neither holds nor cursors
    * - `features`: the target's pool lacks a feature that streams may need
-   * - `unknown-beginning`: large blocks are asked for, and it is unknown whether the target's dataset began with them
+   * - `unknown-beginning`: large blocks are requested, and it is unknown whether the chain started with them
    * - `unchecked`: it is unknown whether the target's receiver allows it
    */
   kind: z.enum([
@@ -180,7 +180,7 @@ export const noteSchema = z.strictObject({
     'unknown-beginning',
     'unchecked',
   ]),
-  /** On the source; of a placeholder, a modified one, a rollback, a rename and a held one, on the target. */
+  /** On the source; for `placeholder`, `modified`, `rollback`, `rename` and `held` on the target. */
   dataset: datasetSchema,
   message: z.string(),
 });
@@ -199,18 +199,18 @@ export const planSchema = z.union([
 export const planReplySchema = z.strictObject({
   sourceHost: hostSchema,
   targetHost: hostSchema,
-  /** The target does not answer, or something waits for it in the store: it will fetch this there. */
+  /** The target does not answer, or has stored streams: it will fetch this from the store. */
   channel: z.literal('store').optional(),
-  /** Where the target has not the room for what is planned, as far as both listings show; nothing is refused for it. */
+  /** Where the target lacks space for the plan, according to both listings; this is only a warning. */
   shortages: z.array(errorBodySchema).optional(),
   plan: planSchema,
 });
 
-/** One reply of `zfs.<host>.send.plan`: a plan comes in as many as it needs, and ends with an empty message. */
+/** One reply of `zfs.<host>.send.plan`: a plan has one or more parts, and ends with an empty message. */
 export const planPartSchema = planReplySchema.extend({
   /** From 1. */
   part: z.number().int().positive(),
-  /** Another part follows: these are not all steps. */
+  /** Another part follows. */
   more: z.boolean(),
 });
 

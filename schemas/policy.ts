@@ -4,7 +4,7 @@ import { datasetSchema, hostSchema, wouldBeDatasetSchema } from './names.ts';
 import { maxTargets, sendRequestSchema, targetOrPlace } from './plan.ts';
 import { flag } from './units.ts';
 
-/** Policies of one host, and of all hosts in the bucket of policies. */
+/** The most policies of one host, and of all hosts in the bucket of policies. */
 export const maxPolicies = 256;
 export const maxPoliciesOfAll = 1024;
 
@@ -12,15 +12,15 @@ const { selfContained, exclude, snapshots, parallel, bwlimit, stream, conflict, 
   sendRequestSchema.shape;
 
 /**
- * Which dataset goes where when it has a new snapshot: `send.policies` of the configuration file, and the values of the
- * bucket `zfs-policies` under the keys `<host>.<name>`. What is absent here is as in a request for a job.
+ * A rule that sends a dataset to its targets when it has a new snapshot: `send.policies` of the configuration file, or a value of the
+ * bucket `zfs-policies` with the key `<host>.<name>`. Absent fields have the defaults of a request.
  */
 export const policySchema = z.strictObject({
   dataset: datasetSchema,
   /** With descendants; the same as `package: replication`. */
   recursive: flag.optional(),
   package: z.literal('replication').optional(),
-  /** What several targets need is read once. */
+  /** A step that several targets need is read once. */
   to: z.union([targetOrPlace.transform((target) => [target]), z.array(targetOrPlace).min(1).max(maxTargets)]),
   selfContained,
   exclude,
@@ -34,7 +34,7 @@ export const policySchema = z.strictObject({
   properties,
 });
 
-/** A policy as a sender has it in force, with what it does about each target. */
+/** An active policy of a sender, with the state of each target. */
 const policyStatusSchema = z.strictObject({
   /** `send.policies.<n>` of the file, or the key in the bucket. */
   name: z.string(),
@@ -44,9 +44,9 @@ const policyStatusSchema = z.strictObject({
     z.strictObject({
       host: hostSchema,
       dataset: wouldBeDatasetSchema,
-      /** `elsewhere`: a job of another sender on this host does it; `waiting`: it failed and is tried again. */
+      /** `elsewhere`: a job of another sender on this host does it; `waiting`: it failed and will be retried. */
       state: z.enum(['resting', 'settling', 'running', 'elsewhere', 'waiting']),
-      /** What its last run failed with. */
+      /** The error of its last run. */
       error: errorBodySchema.optional(),
     }),
   ),
@@ -59,7 +59,7 @@ export const policiesRequestSchema = z.strictObject({});
 export const policiesSchema = z.strictObject({
   host: hostSchema,
   policies: z.array(policyStatusSchema),
-  /** Policies that are not in force, and why. */
+  /** Policies that are not active, and why. */
   refused: z.array(z.strictObject({ name: z.string(), why: z.string() })),
 });
 

@@ -2,13 +2,13 @@ import { z } from 'zod';
 import { datasetSchema, guidSchema, hostSchema, idSchema, snapshotSchema } from './names.ts';
 
 /** `zpsend:...`, the tag of a hold. */
-const tagSchema = z.string().regex(/^zpsend:[A-Za-z0-9.]{1,64}$/, 'not a tag of zpsend');
+const tagSchema = z.string().regex(/^zpsend:[A-Za-z0-9.]{1,64}$/, 'not a hold tag of zpsend');
 /** `pool/dataset#zpsend_...` */
 const cursorSchema = z.string().max(255);
 
-/** What a crash left in ZFS, that nothing needs any more, and that the next run may not come by. */
+/** A mark that a crash left in ZFS, that nothing needs, and that the next run may not remove. */
 export const staleMarkSchema = z.discriminatedUnion('kind', [
-  /** A hold of a job that runs no more. */
+  /** A hold of a job that has ended. */
   z.strictObject({
     kind: z.literal('step-hold'),
     snapshot: snapshotSchema,
@@ -16,7 +16,7 @@ export const staleMarkSchema = z.discriminatedUnion('kind', [
     tag: tagSchema,
     job: idSchema,
   }),
-  /** A receiver's hold on a snapshot in whose place it holds a newer one. */
+  /** A receiver's hold on an old snapshot, although it also holds a newer one. */
   z.strictObject({
     kind: z.literal('last-received-hold'),
     snapshot: snapshotSchema,
@@ -28,13 +28,13 @@ export const staleMarkSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('cursor'), bookmark: cursorSchema, guid: guidSchema, newer: cursorSchema }),
 ]);
 
-/** What only a person can repair, if at all. */
+/** A problem that only a person can repair. */
 const staleNoteSchema = z.strictObject({
   /**
-   * - `unclear`: it could not be learned which jobs run
-   * - `base`: the newest snapshot is not the one that is held
+   * - `unclear`: the running jobs are unknown
+   * - `base`: another snapshot than the newest is held
    * - `partial`: an interrupted receive
-   * - `delegated`: an ordinary user receives here, and a received program could give itself more rights (openzfs#12218)
+   * - `delegated`: an ordinary user receives here, so a received setuid program could gain privileges (openzfs#12218)
    * - `share`: replicas inherit a share
    */
   about: z.enum(['unclear', 'base', 'partial', 'delegated', 'share']),
@@ -46,16 +46,16 @@ const staleNoteSchema = z.strictObject({
 
 export const staleRequestSchema = z.strictObject({});
 
-/** The reply of `zfs.<host>.send.stale` and `zfs.<host>.recv.stale`: what each service knows. */
+/** The reply of `zfs.<host>.send.stale` and `zfs.<host>.recv.stale`: the stale marks that the service knows. */
 export const staleMarksSchema = z.strictObject({
   host: hostSchema,
   staleMarks: z.array(staleMarkSchema),
-  /** How many more there are than one message may hold. */
+  /** The number of further marks that do not fit in one message. */
   more: z.number().int().nonnegative(),
   notes: z.array(staleNoteSchema),
 });
 
-/** `zfs.<host>.send.repair` and `zfs.<host>.recv.repair`: exactly these, as they were listed. */
+/** `zfs.<host>.send.repair` and `zfs.<host>.recv.repair`: repairs exactly these marks, as listed. */
 export const repairRequestSchema = z.strictObject({ staleMarks: z.array(staleMarkSchema).max(1000) });
 
 export const notRepairedSchema = z.strictObject({ staleMark: staleMarkSchema, why: z.string() });
@@ -63,7 +63,7 @@ export const notRepairedSchema = z.strictObject({ staleMark: staleMarkSchema, wh
 export const repairedSchema = z.strictObject({
   host: hostSchema,
   repaired: z.array(staleMarkSchema),
-  /** Those that were left as they are. */
+  /** The marks that were not changed. */
   notRepaired: z.array(notRepairedSchema),
 });
 

@@ -12,28 +12,28 @@ import {
 } from './names.ts';
 import { streamMarkSchema } from './stream.ts';
 
-/** A moment of the source's own clock. */
+/** A time of the source's clock. */
 const timeSchema = z.iso.datetime();
 const countSchema = z.number().int().nonnegative();
 
-/** A snapshot of the source; of a bookmark, the snapshot it was made of has gone. */
+/** A snapshot of the source; if only its bookmark exists, the snapshot is gone. */
 const statusSnapshotSchema = z.strictObject({
   name: leafSchema,
   guid: guidSchema,
-  /** Seconds since the epoch, by the clock of the host where it was made (zfsprops(7), `creation`). */
+  /** Seconds since the epoch, by the clock of the host where it was created (zfsprops(7), `creation`). */
   creation: countSchema.optional(),
 });
 
-/** What the source has and the target has not. */
+/** The lag: the snapshots that the source has and the target lacks. */
 const lagSchema = z.strictObject({
   snapshots: countSchema,
   /** Estimated by ZFS's `written`. */
   bytes: bytesSchema,
-  /** From the newest sent to the newest at the source, as they were made; absent where nothing was sent. */
+  /** Between the creation of the newest sent and the newest snapshot of the source; absent if nothing was sent. */
   seconds: countSchema.optional(),
 });
 
-/** The job that runs, or ran last. */
+/** The running or the last job. */
 const statusRunSchema = z.strictObject({
   job: idSchema,
   /** The sender that runs it. */
@@ -41,10 +41,10 @@ const statusRunSchema = z.strictObject({
   state: z.enum(['running', 'waiting', 'done', 'failed']),
   /** Snapshots that arrived. */
   done: countSchema,
-  /** Of streams, in this run. */
+  /** Bytes of streams in this run. */
   bytes: bytesSchema,
   seconds: z.number().nonnegative(),
-  /** Bytes per second lately; only of what runs. */
+  /** The recent rate in bytes per second; only while it runs. */
   rate: bytesSchema.optional(),
 });
 
@@ -55,26 +55,26 @@ const statusErrorSchema = z.strictObject({
 });
 
 /**
- * The value of a key `<source>.to.<target>.<dataset>[.<target's dataset>]` in the bucket `zfs-status`: facts that stay true when
- * no sender writes any more. Of running, waiting too, the reader judges by the age of the entry whether it can still be so.
+ * The value of a key `<source>.to.<target>.<dataset>[.<target's dataset>]` in the bucket `zfs-status`: facts that stay true
+ * without a sender. For `running` and `waiting`, the reader decides by the age of the entry whether they still apply.
  */
 export const statusEntrySchema = z.strictObject({
   /** The newest of the source's snapshots that the target has. */
   sent: statusSnapshotSchema.optional(),
-  /** What the chain on the target began with, where that is remembered there: what is stored for a target that is away goes on so. */
+  /** The initial flags of the chain, if the target has stored them: stored streams for an offline target use them too. */
   stream: streamMarkSchema.optional(),
-  /** What wraps the key of an encrypted replica, when it was listed or sent to last: what is stored while the target is away must not change it. */
+  /** What wraps the key of an encrypted replica, as last listed or sent: streams stored for an offline target must not change it. */
   wrapping: keyWrappingSchema.optional(),
   newest: statusSnapshotSchema.optional(),
-  /** The newest that lies in the store for the target, and that it has not yet. */
+  /** The newest snapshot that is stored for the target and not yet received. */
   stored: statusSnapshotSchema.optional(),
   lag: lagSchema.optional(),
-  /** When the source was listed: `newest` and `lag` are of then. */
+  /** When the source was listed: `newest` and `lag` are of that time. */
   listed: timeSchema.optional(),
-  /** The sender that wrote this lists the source again after so many seconds at most; absent where no sender is resident. */
+  /** The longest time until this sender lists the source again, in seconds; absent if no sender service runs. */
   reconcileSeconds: z.number().positive().optional(),
   run: statusRunSchema.optional(),
-  /** Why the run failed; what it waits for; why the target does not take what is stored for it. */
+  /** Why the run failed or waits, or why the target does not receive its stored streams. */
   error: statusErrorSchema.optional(),
   /** When this was written. */
   written: timeSchema,
@@ -87,31 +87,31 @@ export const fleetRowSchema = statusEntrySchema.extend({
   target: hostSchema,
   /** The dataset on the target. */
   into: wouldBeDatasetSchema,
-  /** In the bucket `zfs-status`. */
+  /** The key in the bucket `zfs-status`. */
   key: z.string(),
   revision: countSchema,
   /** Seconds since this was written, by the NATS server's clock. */
   age: z.number().nonnegative(),
   /** Seconds since the source was listed. No two clocks are compared. */
   listedAge: z.number().nonnegative(),
-  /** The row is stale when `listedAge` is more than so many seconds. */
+  /** The row is stale if `listedAge` exceeds this, in seconds. */
   staleAfter: z.number().nonnegative(),
   /**
-   * - `running`, `waiting`: and it was reported lately
-   * - `silent`: it was running, and nothing was reported since
-   * - `failed`: the last run
-   * - `stale`: the source was not listed for longer than `staleAfter`, so it is unknown what the target lacks
+   * - `running`, `waiting`: as reported recently
+   * - `silent`: it was running, but its sender stopped reporting
+   * - `failed`: the last run failed
+   * - `stale`: the source was not listed for longer than `staleAfter`, so the lag is unknown
    * - `behind`: the source has newer snapshots
-   * - `stored`: it has, and the target finds all of them in the store
+   * - `stored`: the source has newer snapshots, and all of them are in the store
    * - `current`: the target has the newest
    */
   state: z.enum(['running', 'waiting', 'silent', 'failed', 'stale', 'behind', 'stored', 'current']),
 });
 
-/** `zpsend status --json`; with `--watch` all rows at first, and then those that have changed. */
+/** `zpsend status --json`; with `--watch` first all rows, then the changed ones. */
 export const fleetOutputSchema = z.strictObject({
   rows: z.array(fleetRowSchema),
-  /** Keys of entries that have gone. */
+  /** Keys of removed entries. */
   gone: z.array(z.string()),
 });
 

@@ -6,8 +6,8 @@ import { maxTargets } from './plan.ts';
 import { receiveStartSchema } from './transfer.ts';
 
 /**
- * The `recv.start` of a stored stream. What stands in the way of an unseen target is not planned away, so
- * there is nothing to clear; and how partial state is dealt with, the receiver decides when the time comes.
+ * The `recv.start` of a stored stream. A plan for an offline target has no conflict resolution, and the receiver decides about partial
+ * state when it receives the stream.
  */
 export const storedStartSchema = receiveStartSchema.omit({
   protocol: true,
@@ -17,19 +17,19 @@ export const storedStartSchema = receiveStartSchema.omit({
   shared: true,
 });
 
-/** Bytes of every segment but the last, which may be shorter. */
+/** The size of every segment except the last, which may be shorter, in bytes. */
 const leastSegment = 64 * 1024;
 const mostSegment = 64 * 1024 * 1024;
-/** Terminal receipts that a known target takes account of; more streams than these do not wait for one place. */
-const mostHeard = 100_000;
-/** Of one stream; at the default size of a segment that is 1.6 TiB. */
+/** The most terminal receipts that a known target includes; one target never has more stored streams. */
+const maxReceipts = 100_000;
+/** The most segments of one stream; at the default size of a segment that is 1.6 TiB. */
 const mostSegments = 100_000;
 
-const digestSchema = z.string().regex(/^SHA-256=[A-Za-z0-9_-]{43}=$/, 'not a SHA-256 as the object store has it');
+const digestSchema = z.string().regex(/^SHA-256=[A-Za-z0-9_-]{43}=$/, 'not a SHA-256 in the form of the object store');
 
 /**
- * One stored stream: an object beside its segments, put there when all of them are (I7). Only its source may write to the bucket,
- * which the NATS server holds, so that this is what the first frame is on the direct channel (I11).
+ * The manifest of one stored stream, which is stored after all its segments (I7). The NATS server lets only the source write to the
+ * bucket, so the manifest proves the source as the first frame does on the direct channel (I11).
  */
 export const manifestSchema = z.strictObject({
   version: z.literal(1),
@@ -38,7 +38,7 @@ export const manifestSchema = z.strictObject({
   /** Bytes of all segments. */
   bytes: bytesSchema,
   segment: z.number().int().min(leastSegment).max(mostSegment),
-  /** Of each segment, in order. */
+  /** The digest of each segment, in order. */
   digests: z.array(digestSchema).min(1).max(mostSegments),
   targets: z
     .array(z.strictObject({ host: hostSchema, start: storedStartSchema }))
@@ -47,8 +47,8 @@ export const manifestSchema = z.strictObject({
 });
 
 /**
- * What became of a stored stream at one of its targets, in `zfs-status` under the target's own name, where only that may write.
- * `running`: with how many bytes it has taken so far; with an error, it could not take it, and tries again.
+ * The delivery receipt of one target for a stored stream, in `zfs-status` under the target's name, where only the target may write.
+ * `running`: `bytes` are received so far; with an error, the target could not receive the stream, and retries.
  */
 export const receiptSchema = z.strictObject({
   state: z.enum(['running', 'done', 'failed']),
@@ -57,24 +57,24 @@ export const receiptSchema = z.strictObject({
 });
 
 /**
- * What a source knows of a target that it may have to plan for unseen: the listing it saw last, as far as plans need it. `refused`:
- * the target has refused what was stored for it since then, so that only a listing will show what it has. `heard`: its receipts of
- * streams that still lie in the store, by their ids and places, as far as this takes account of it.
+ * The known target of a source, for planning while it is offline: the parts of its last listing that plans need. `refused`: the target
+ * has rejected a stored stream since then, so only a new listing shows its state. `heard`: the terminal receipts of streams in the store
+ * that this state includes, by stream id and target index.
  */
 export const lastKnownTargetSchema = z.strictObject({
   version: z.literal(1),
   target: inventorySchema,
   refused: errorBodySchema.optional(),
-  heard: z.array(z.string().max(64)).max(mostHeard).optional(),
-  /** Datasets of which more was sent since they were seen, so that what takes its key from them is not known. */
+  heard: z.array(z.string().max(64)).max(maxReceipts).optional(),
+  /** Datasets that received streams after the listing, so the keys of datasets that inherit from them are unknown. */
   unseenKeys: z.array(datasetSchema).optional(),
 });
 
 export type StoredStart = z.infer<typeof storedStartSchema>;
 export type Manifest = z.infer<typeof manifestSchema>;
-/** What is kept of a manifest in memory. The receiver of the stream reads the manifest again, with its digests. */
+/** The part of a manifest that stays in memory. The receiver of the stream reads the manifest again, with its digests. */
 export interface WaitingStream extends Pick<Manifest, 'id' | 'source' | 'bytes' | 'targets'> {
-  /** How many there are. */
+  /** The number of segments. */
   readonly segments: number;
 }
 export type LastKnownTarget = z.infer<typeof lastKnownTargetSchema>;

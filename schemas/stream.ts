@@ -2,32 +2,32 @@ import { z } from 'zod';
 
 /**
  * The flags of `zfs send` besides the snapshots (zfs-send(8)): `raw` -w, `large-block` -L, `embed` -e, `compressed` -c, `props` -p.
- * Raw implies the three after it, so they are not listed beside it.
+ * Raw implies `large-block`, `embed` and `compressed`, so they are not listed with it.
  */
 export const streamFlagSchema = z.enum(['raw', 'large-block', 'embed', 'compressed', 'props']);
 
-/** What a person wants of the streams; what is absent is chosen by what both sides can, and by what a chain began with. */
+/** The requested flags of the streams. Absent ones follow from the abilities of both sides and the initial flags of the chain. */
 export const streamWishSchema = z.strictObject({
-  /** Encrypted datasets as they are on disk: no key is needed on either side. Others are sent as without it. */
+  /** Send encrypted datasets without decryption: no side needs the key. It does not affect other datasets. */
   raw: z.boolean().optional(),
   largeBlock: z.boolean().optional(),
   embed: z.boolean().optional(),
   compressed: z.boolean().optional(),
-  /** The dataset's properties with it. */
+  /** Send the dataset's properties. */
   props: z.boolean().optional(),
 });
 
 const kept = '(?:raw|large-block|embed|compressed)';
 
 /**
- * What a chain began with, the value of `zpsend:stream` on the target: `<guid of the source's dataset>:<flags>`. The guid
- * is there because children inherit user properties.
+ * The initial flags of a chain, the value of `zpsend:stream` on the target: `<guid of the source's dataset>:<flags>`. The guid is
+ * needed because children inherit user properties.
  */
 export const streamMarkSchema = z
   .string()
-  .regex(new RegExp(`^[0-9]{1,20}:(?:${kept}(?:,${kept}){0,3})?$`), 'not a mark of a stream: GUID:FLAG,FLAG');
+  .regex(new RegExp(`^[0-9]{1,20}:(?:${kept}(?:,${kept}){0,3})?$`), 'not a stream mark: GUID:FLAG,FLAG');
 
-/** The pool features that decide how a target can receive, which flags, and which streams (zpool-features(7)). */
+/** The pool features that decide which flags and streams a target can receive (zpool-features(7)). */
 export const streamFeatureSchema = z.enum([
   'extensible_dataset',
   'encryption',

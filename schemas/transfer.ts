@@ -16,25 +16,25 @@ import { propertyWishesSchema } from './properties.ts';
 import { protocolSchema } from './protocol.ts';
 import { streamMarkSchema } from './stream.ts';
 
-/** How a stream may go over the wire other than as it is. */
+/** The encodings of a compressed stream. */
 const compressionEncodingSchema = z.enum(['zstd']);
-/** `zstd`: compressed where the receiver can; `auto`: there where it pays too; `none`: as it is. */
+/** `zstd`: compress if the receiver supports it; `auto`: only if it also saves bytes; `none`: do not compress. */
 export const compressionModeSchema = z.enum(['auto', 'zstd', 'none']);
 
 /**
- * How a job's streams reach their target: `direct` to the receiver that answers, `store` into the object store, to be fetched later,
- * `auto` the one where the target answers, and else the other.
+ * How a job's streams reach their target: `direct` to a receiver that answers, `store` into the object store, for fetching later, `auto`
+ * directly if the target answers, else through the store.
  */
 export const channelSchema = z.enum(['direct', 'store', 'auto']);
 
-/** Random bytes that make the authenticators of a transfer's words (decision 0021): 32, as base64url. They are shown nowhere. */
+/** The 32 random bytes for the authenticators of a transfer's control messages (decision 0021), as base64url. Never shown. */
 export const secretSchema = z.string().regex(/^[A-Za-z0-9_-]{43}$/, 'not 32 bytes as base64url');
 
-/** `zfs.<dst>.recv.start`: one step that wants to come in. */
+/** `zfs.<dst>.recv.start`: asks the receiver to receive one step. */
 export const receiveStartSchema = z.strictObject({
   protocol: protocolSchema,
   transfer: idSchema,
-  /** The source's half of what the words of the transfer are known by. */
+  /** The source's half of the key for control messages. */
   secret: secretSchema,
   job: idSchema,
   source: hostSchema,
@@ -45,39 +45,39 @@ export const receiveStartSchema = z.strictObject({
   from: z.strictObject({ guid: guidSchema }).optional(),
   /** The target's snapshot to clone from (`zfs receive -o origin=`). */
   origin: snapshotSchema.optional(),
-  /** Parents that may be made where they are missing, empty and never mounted; no others are. */
+  /** Missing parents that the receiver may create, empty and never mounted; it creates no others. */
   parents: z.array(datasetSchema).max(128).optional(),
-  /** What is done to the target before the stream is received, after its first frame. */
+  /** The conflict resolution, done after the first frame and before the stream is received. */
   before: clearingSchema.optional(),
   /** `discard` drops the partial state of an older, unusable receive once the stream begins (`zfs receive -A`). */
   partial: z.enum(['resume', 'discard']),
-  /** The stream is encrypted and stays so: no key is needed here. */
+  /** The stream is encrypted and stays encrypted: the receiver needs no key. */
   raw: z.boolean().optional(),
-  /** What wraps the key that it brings, as the source was listed. */
+  /** What wraps the key in the stream, as listed on the source. */
   wrapping: keyWrappingSchema.optional(),
-  /** What wraps the key on the target until this arrives, of its dataset or of a clone's origin; where that is another one it is refused. */
+  /** What wraps the key on the target before this step, of its dataset or of a clone's origin; the target refuses any other. */
   replaces: keyWrappingSchema.optional(),
-  /** Which dataset the one that receives took its key from, as the target was listed. */
+  /** The encryption root of the receiving dataset, as listed on the target. */
   encryptionRoot: datasetSchema.optional(),
-  /** The stream brings the dataset's properties (`zfs send -p`). */
+  /** The stream contains the dataset's properties (`zfs send -p`). */
   props: z.boolean().optional(),
-  /** What the chain begins with, remembered as the user property `zpsend:stream` of the dataset that is made. */
+  /** The initial flags of the chain, for the user property `zpsend:stream` of the new dataset. */
   record: streamMarkSchema.optional(),
-  /** It is a volume, and not a filesystem. */
+  /** A volume, not a filesystem. */
   volume: z.literal(true).optional(),
   properties: propertyWishesSchema.optional(),
-  /** What the sender can do to the stream besides, of which the receiver may know nothing. */
+  /** The encodings that the sender offers; the receiver may not know them. */
   compression: z.array(z.string().max(32)).max(8).optional(),
-  /** Others receive the same stream, on `zfs-data.<source>._fan.<shared>`: it comes there, or on this transfer's own subject. */
+  /** Several targets receive the stream on `zfs-data.<source>._fan.<shared>`: it arrives there, or on the transfer's own subject. */
   shared: idSchema.optional(),
 });
 
-/** Datasets in one request of `recv.check`; a request is bounded by its bytes too. */
+/** The most datasets in one request of `recv.check`; a request also has a limit in bytes. */
 export const maxChecked = 1000;
 
 /**
- * `zfs.<dst>.recv.check.<source>`: what would be refused of a plan, of which only the first step of each dataset is sent, and of what that
- * clears no list. Nothing is changed, and nothing locked.
+ * `zfs.<dst>.recv.check.<source>`: asks which steps would be refused. It has only the first step of each dataset, without the lists of its
+ * conflict resolution. It changes nothing and takes no locks.
  */
 export const receiveCheckSchema = z.strictObject({
   source: hostSchema,
@@ -100,39 +100,39 @@ export const receiveCheckSchema = z.strictObject({
   properties: propertyWishesSchema.optional(),
 });
 
-/** One part of the answer: those that `recv.start` would refuse in any state of the target, and why. */
+/** One part of the answer: the steps that `recv.start` would refuse in any state of the target, and why. */
 export const receiveCheckedSchema = z.strictObject({
   host: hostSchema,
   refused: z.array(z.strictObject({ dataset: datasetSchema, error: errorBodySchema })),
 });
 
-/** No receiver may make a sender keep more than this in memory, in bytes. */
+/** The most that a receiver may make a sender keep in memory, in bytes. */
 const maxWindow = 16 * 1024 * 1024;
 
-/** Accepted: locked, and ready for the first frame. */
+/** The reply if the receiver has the lock and is ready for the first frame. */
 export const receiveReadySchema = z.strictObject({
   transfer: idSchema,
-  /** The target's half of what the words of the transfer are known by. */
+  /** The target's half of the key for control messages. */
   secret: secretSchema,
   /** Bytes that may be in flight. */
   window: bytesSchema.min(1).max(maxWindow),
-  /** The lock's revision: the fence. */
+  /** The revision of the lock, as a fencing token. */
   revision: bytesSchema,
-  /** Partial state of an earlier receive: `zfs send -t` continues it; where the start has `discard`, the first frame drops it. */
+  /** Partial state of an earlier receive: `zfs send -t` continues it; with `discard`, the first frame drops it. */
   resumeToken: tokenSchema.optional(),
   /**
-   * Of what was offered, what the receiver takes; without, the stream has to come as it is. With `zstd` it is one zstd frame
-   * with a window of at most 2 MiB, or as it is: the first four bytes show which. Offsets, credit and totals count what is sent.
+   * The encoding that the receiver accepts; when absent, the stream must not be compressed. With `zstd` it is one zstd frame with a
+   * window of at most 2 MiB, or uncompressed: the first four bytes show which. Offsets, credit and totals count transmitted bytes.
    */
   compression: compressionEncodingSchema.optional(),
-  /** The stream may come on the shared subject; without, only on the transfer's own, as what continues partial state does. */
+  /** The stream may arrive on the shared subject; when absent, only on the transfer's own, as a resumed stream does. */
   shared: z.literal(true).optional(),
 });
 
 /**
- * What the receiver sends on `zfs-credit.<src>.<transfer>.<dst>`, with a line behind it that authenticates it. `upTo` is a cumulative
- * offset in bytes of what is sent, `idle` how long `zfs receive` has waited for bytes so far, in milliseconds. `shared`: a knock on the shared
- * subject was heard.
+ * A control message of the receiver on `zfs-credit.<src>.<transfer>.<dst>`, followed by a line with its authenticator. `upTo` is the
+ * credit, an offset in transmitted bytes. `idle` is how long `zfs receive` has waited for bytes so far, in milliseconds. `shared`: a
+ * probe on the shared subject was received.
  */
 export const creditMessageSchema = z.union([
   z.strictObject({
@@ -149,7 +149,7 @@ export const creditMessageSchema = z.union([
 export const lockSchema = z.strictObject({
   owner: z.string(),
   nonce: z.string(),
-  /** Of the transfer's id, which does not stand here: every host may read locks. */
+  /** The hash of the transfer's id. The id itself is not included, since every host may read locks. */
   transferHash: z.string().regex(/^[0-9a-f]{16}$/),
   source: hostSchema,
 });
@@ -160,9 +160,9 @@ export const transferStateSchema = z.strictObject({
   source: hostSchema,
   dataset: datasetSchema,
   snapshot: snapshotSchema,
-  /** In the events of its end `done` or `failed`. */
+  /** `done` or `failed` in the final events. */
   state: z.string(),
-  /** Bytes received, and handed on; as they came over the wire. */
+  /** Bytes received, and bytes written to `zfs receive`; as transmitted. */
   received: bytesSchema,
   consumed: bytesSchema,
   started: timeSchema,
@@ -178,7 +178,7 @@ export type CompressionEncoding = z.infer<typeof compressionEncodingSchema>;
 export type Channel = z.infer<typeof channelSchema>;
 export type CompressionMode = z.infer<typeof compressionModeSchema>;
 export type StartRequest = z.infer<typeof receiveStartSchema>;
-/** What is asked for, without the secret: it is what is logged, compared and shown. */
+/** The request without the secret, for logs, comparisons and output. */
 export type ReceiveStart = Omit<StartRequest, 'secret' | 'protocol'>;
 export type ReceiveCheck = z.infer<typeof receiveCheckSchema>;
 export type ReceiveChecked = z.infer<typeof receiveCheckedSchema>;

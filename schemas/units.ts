@@ -4,8 +4,8 @@ const sizes = ' KMGTP';
 const amount = /^(\d+(?:\.\d+)?) ?([KMGTP]?)(iB|B|bit)?(?:\/s)?$/i;
 
 /**
- * Bytes, or bytes per second, as people write them: `500K`, `1.5M`, `10MB`, `10MiB/s` in powers of 1024 as zfs(8) has them, and
- * `100Mbit` in powers of 1000 as of a network. Undefined for anything else; `10Mb` could mean bits, and is refused.
+ * Bytes, or bytes per second: `500K`, `1.5M`, `10MB`, `10MiB/s` in powers of 1024 as in zfs(8), and `100Mbit` in powers of 1000 as for
+ * networks. Undefined for any other text; `10Mb` could mean bits, and is refused.
  */
 export function bytesOf(text: string): number | undefined {
   const [, count, letter = '', kind = ''] = amount.exec(text) ?? [];
@@ -17,7 +17,7 @@ export function bytesOf(text: string): number | undefined {
 
 const span = /^(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?$/i;
 
-/** Seconds, as people write them: `90s`, `2m`, `1h30m`, `7d`. Undefined for anything else, a number without a unit too. */
+/** Seconds, for example `90s`, `2m`, `1h30m`, `7d`. Undefined for any other text, also for a number without a unit. */
 export function secondsOf(text: string): number | undefined {
   const [, ...parts] = (text === '' ? null : span.exec(text)) ?? [];
   if (parts.length === 0) return undefined;
@@ -27,8 +27,8 @@ export function secondsOf(text: string): number | undefined {
 const isNumber = (text: string): boolean => /^\d+(?:\.\d+)?$/.test(text);
 
 /**
- * A number, or text that `parse` makes one of.
- * @param words what is allowed, for the error
+ * A number, or a text that `parse` converts to a number.
+ * @param words the allowed forms, for the error
  */
 const orText = (schema: z.ZodNumber, parse: (text: string) => number | undefined, words: string) =>
   z.union([
@@ -49,10 +49,10 @@ export const rateWords = 'bytes per second, at least 1K, as in 500K, 10M, 1G, 10
 /** Bytes per second. */
 export const rate = orText(z.number().int().min(1024), bytesOf, rateWords);
 
-/** @param schema of bytes */
+/** @param schema the allowed numbers of bytes */
 export const size = (schema: z.ZodNumber) => orText(schema, bytesOf, 'bytes, as in 500M, 16G');
 
-/** @param schema of so many `unit` seconds, which a number without a unit is taken for */
+/** @param schema the allowed numbers, in units of `unit` seconds; a number without a unit has this unit */
 export const duration = (schema: z.ZodNumber, unit: number, name: 'seconds' | 'minutes' | 'hours') =>
   orText(
     schema,
@@ -66,7 +66,7 @@ export const duration = (schema: z.ZodNumber, unit: number, name: 'seconds' | 'm
 const flags: Record<string, boolean> = { on: true, yes: true, true: true, off: false, no: false, false: false };
 const flagWords = 'on or off, yes or no, true or false';
 
-/** YAML 1.2 takes `yes` and `on` for text. */
+/** YAML 1.2 reads `yes` and `on` as text. */
 export const flag = z.union([
   z.boolean(flagWords),
   z.enum(Object.keys(flags) as [string, ...string[]], flagWords).transform((text) => flags[text] === true),

@@ -2,22 +2,22 @@ import { z } from 'zod';
 import { errorBodySchema } from './errors.ts';
 import { datasetSchema, guidSchema, hostSchema, leafSchema, wouldBeDatasetSchema } from './names.ts';
 
-/** What reading a snapshot on both sides came to. */
+/** The result of reading a snapshot on both sides. */
 const contentSchema = z.strictObject({
   /**
-   * - `incomparable`: read or not, it does not show whether they are equal; `reason` has the cause
-   * - `gone`: destroyed since it was listed
-   * - `failed`: it could not be read, `error` has the cause
+   * - `incomparable`: the digests do not show whether they are equal; `reason` has the cause
+   * - `gone`: destroyed after it was listed
+   * - `failed`: it could not be read; `error` has the cause
    */
   state: z.enum(['equal', 'different', 'incomparable', 'gone', 'failed']),
-  /** The digests, where both sides have one. */
+  /** The digests, if both sides have one. */
   source: z.string().optional(),
   target: z.string().optional(),
   reason: z.string().optional(),
   error: errorBodySchema.optional(),
 });
 
-/** One snapshot of either side; names without their dataset. */
+/** One snapshot of either side; names without the dataset. */
 const verifiedSnapshotSchema = z.strictObject({
   /**
    * - `equal`: same name and guid
@@ -36,17 +36,17 @@ const verifiedDatasetSchema = z.strictObject({
   source: datasetSchema,
   target: wouldBeDatasetSchema,
   /**
-   * - `equal`: the target has the newest snapshot, and all that both have is equal
-   * - `behind`: the same, but newer snapshots are not there yet
-   * - `diverged`: newer snapshots are not there and cannot be sent as they are: the target has newer ones that the source lacks
-   * - `different`: a snapshot of one name has two guids, or contents differ
-   * - `unrelated`: both have snapshots and none in common
-   * - `unread`: contents were to be compared, and of some they could not be
-   * - `missing`: the target has no such dataset, or not the named snapshot
-   * - `extra`: the source has no such dataset, or does not show it
-   * - `unnamed`: the source's dataset has not the named snapshot
+   * - `equal`: the target has the newest snapshot, and all common snapshots are equal
+   * - `behind`: all common snapshots are equal, but the target lacks newer ones
+   * - `diverged`: the target lacks newer snapshots, and cannot receive them, since it has newer ones that the source lacks
+   * - `different`: a snapshot has another guid on each side, or contents differ
+   * - `unrelated`: both have snapshots, but none in common
+   * - `unread`: some contents could not be compared
+   * - `missing`: the target lacks the dataset, or the named snapshot
+   * - `extra`: the source lacks the dataset, or does not show it
+   * - `unnamed`: the source's dataset lacks the named snapshot
    * - `empty`: the source's dataset has no snapshots
-   * - `withheld`: a side shows the dataset without its snapshots, so that nothing of it was compared
+   * - `withheld`: a side does not show the snapshots of the dataset, so nothing was compared
    */
   state: z.enum([
     'equal',
@@ -62,12 +62,12 @@ const verifiedDatasetSchema = z.strictObject({
     'withheld',
   ]),
   newestCommon: leafSchema.optional(),
-  /** The target's newest snapshot is none of the source's, so what is sent next will be refused. */
+  /** The source lacks the target's newest snapshot, so the next stream will be refused. */
   targetIsAhead: z.literal(true).optional(),
   snapshots: z.array(verifiedSnapshotSchema),
 });
 
-/** A side that does not show to this host all that it has, at this dataset or below: what it leaves out was not compared. */
+/** A side that does not show this host everything at or below this dataset; hidden snapshots were not compared. */
 const restrictedSideSchema = z.strictObject({
   side: z.enum(['source', 'target']),
   host: hostSchema,
@@ -79,7 +79,7 @@ export const verifyOutputSchema = z.strictObject({
   source: hostSchema,
   target: hostSchema,
   datasets: z.array(verifiedDatasetSchema),
-  /** Absent where both sides show everything. */
+  /** Absent if both sides show everything. */
   restricted: z.array(restrictedSideSchema).optional(),
 });
 

@@ -12,7 +12,7 @@ function identityWords({ found }: Pick<Bus, 'found'>): string {
 }
 
 /**
- * The NATS server denies a service the subjects of its own host, so it receives no requests.
+ * The NATS server denies a service the subjects of its host, so it receives no requests.
  * @param denied at least one subject
  */
 export function deniedEndpoints(
