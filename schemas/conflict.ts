@@ -24,7 +24,7 @@ export const rollbackMarkSchema = z
   .string()
   .regex(new RegExp(`^[A-Za-z0-9]{6,32}(?:${ended})?$`), 'not a rollback mark');
 
-/** The mark of a rollback that has ended, or that never started. */
+/** The mark of a transfer whose rollback has ended, or was refused since an earlier one may still run. */
 export const endedMark = (transfer: string): string => `${transfer}${ended}`;
 
 /** Is the end of that rollback unknown? A command that outlived its receiver may still run it. */

@@ -115,7 +115,7 @@ export function connectError(thrown: unknown, asker: Asker): ZpsendError {
     return new ZpsendError('UNREACHABLE', `${what}${selected}`, { reason: 'no-server' });
   }
   if (thrown instanceof errors.TimeoutError) {
-    const what = `the server at ${servers} accepts connections but does not answer in time: check the address and the port`;
+    const what = `no NATS server answers at ${servers} in time: check the address and the port`;
     return new ZpsendError('UNREACHABLE', `${what}${selected}`, { reason: 'no-server' });
   }
   return new ZpsendError(

@@ -104,7 +104,7 @@ const deniedSubject = (status: Status): string | undefined =>
     ? status.error.subject
     : undefined;
 
-/** Logs the states of the connection until it is closed. Each loss, and each different error of its reconnects, is logged once. `refusal` logs refusals. */
+/** Logs the states of the connection until it is closed: once for each loss, and for each new error of its reconnects. `refusal` logs refusals. */
 async function watch({ nc, refusal, changed, denied, report }: Watching): Promise<void> {
   let isLost = false;
   let met = '';

@@ -22,7 +22,7 @@ describe('reading XML', () => {
     ['<a b="<"/>', 'not well-formed'],
   ])('%s is refused', (xml, why) => expect(() => parseXml(xml)).toThrow(why));
 
-  test('gives elements, attributes and what is in them', () => {
+  test('returns elements, attributes and children', () => {
     expect(parseXml('<?xml version="1.0"?><!DOCTYPE a SYSTEM "x"><!-- - --><a b="1">t<c d=\'2\'/></a>')).toEqual({
       ...{ name: 'a', attributes: { b: '1' }, children: [{ name: 'c', attributes: { d: '2' }, children: [] }] },
     });
@@ -30,7 +30,7 @@ describe('reading XML', () => {
 });
 
 /**
- * What service_bundle.dtd.1 of illumos says of the elements that are used: the order of what is in them, as a pattern over their
+ * The rules of service_bundle.dtd.1 of illumos for the used elements: the order of their children, as a pattern over their
  * names, and their attributes, those with `?` optional, those with `=` of a closed list.
  */
 const dtd: Record<string, { holds: RegExp; attributes: string[] }> = {
@@ -67,7 +67,7 @@ const dtd: Record<string, { holds: RegExp; attributes: string[] }> = {
   manpage: { holds: /^$/, attributes: ['title', 'section', 'manpath?'] },
 };
 
-/** What is wrong with an element and all in it. */
+/** The faults of an element and its descendants. */
 function faults({ name, attributes, children }: Element): string[] {
   const rule = dtd[name];
   if (!rule) return [`<${name}> is not known`];
@@ -96,16 +96,16 @@ describe('the SMF manifest', () => {
   const bundle = parseXml(text('deploy/smf/zpsend.xml'));
   const services = all(bundle, 'service');
 
-  test('is as the DTD has it', () => expect(faults(bundle)).toEqual([]));
+  test('is valid by the DTD', () => expect(faults(bundle)).toEqual([]));
 
-  test('the check finds what is not', () => {
+  test('an invalid manifest has faults', () => {
     const swapped = parseXml(
       '<service name="a" type="x" more=""><stability value="Stable"/><single_instance/></service>',
     );
     expect(faults(swapped)).toHaveLength(4);
   });
 
-  test('has both services, and they differ in what they are alone', () => {
+  test('has both services, which differ only in their names', () => {
     const nameOf = ({ attributes }: Element) => attributes.name;
     expect(services.map(nameOf)).toEqual(['application/zpsend-receiver', 'application/zpsend-sender']);
     const [receiver, sender] = services.map((service) => JSON.stringify(service).replaceAll(/receiver|sender/g, 'X'));
@@ -115,11 +115,11 @@ describe('the SMF manifest', () => {
   test.each(services.map((service) => [service.attributes.name, service] as const))('%s', (name = '', service) => {
     const valuesOf = (element: string) => all(service, element).map(({ attributes }) => attributes);
     expect(valuesOf('exec_method')).toMatchObject([
-      // svc.startd puts an `exec` of its own before it
+      // svc.startd puts `exec` before it
       { name: 'start', exec: `/bin/sh -c 'set -a; . /etc/zpsend/env; exec zpsend ${name.replace(/.*-/, '')}'` },
       { name: 'stop', exec: ':kill', timeout_seconds: '40' },
     ]);
-    // a service that is its child is started again whenever that ends (svc.startd(8))
+    // svc.startd restarts a child service whenever it ends (svc.startd(8))
     expect(valuesOf('propval')).toContainEqual({ name: 'duration', type: 'astring', value: 'child' });
     const needed = all(service, 'dependency').filter(({ attributes }) => attributes.grouping === 'require_all');
     expect(needed.flatMap((one) => all(one, 'service_fmri')).map(({ attributes }) => attributes.value)).toEqual([
@@ -134,7 +134,7 @@ describe('the SMF manifest', () => {
 
 describe('the compose file', () => {
   const strings = z.array(z.string());
-  /** Of the Compose specification, what is used. */
+  /** The used part of the Compose specification. */
   const serviceSchema = z.strictObject({
     image: z.string(),
     build: z.strictObject({ context: z.string(), dockerfile_inline: z.string() }).optional(),
@@ -166,7 +166,7 @@ describe('the compose file', () => {
       for (const on of depends_on) expect(services).toHaveProperty(on);
   });
 
-  test('gives the services what reaches ZFS and NATS, and a name of the host’s own', () => {
+  test('gives the services access to ZFS and NATS, and the host’s name', () => {
     expect(receiver).toMatchObject({ privileged: true, devices: ['/dev/zfs:/dev/zfs'] });
     const environment = receiver?.environment ?? {};
     const mounted = receiver?.volumes.map((volume) => volume.split(':')[1]);
@@ -176,7 +176,7 @@ describe('the compose file', () => {
     expect(environment.ZPSEND_INBOX_PREFIX).toBe(`_INBOX.\${HOST}`);
   });
 
-  test('gives the NATS server every file that its configuration names, and a place that stays', () => {
+  test('mounts every file of the NATS configuration, and a persistent volume', () => {
     const config = nats?.command[1] ?? '';
     const places = new Map(nats?.volumes.map((volume) => [volume.split(':')[1] ?? '', volume.split(':')[0] ?? '']));
     const source = join('deploy', places.get(config) ?? '');
@@ -189,7 +189,7 @@ describe('the compose file', () => {
     expect(volumes).toHaveProperty(places.get('/var/lib/nats') ?? '');
   });
 
-  test('every variable of zpsend that it sets is one that the README tells of', () => {
+  test('the README describes every variable of zpsend that it sets', () => {
     const known = text('README.md');
     for (const name of Object.keys(receiver?.environment ?? {})) expect(known).toContain(`\`${name}\``);
   });

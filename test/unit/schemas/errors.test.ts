@@ -5,7 +5,7 @@ import { type Code, type ErrorBody, hasReason, reasonOf, reasonsOf, ZpsendError 
 const all = Object.keys(codes) as Code[];
 
 describe('the reason of an error', () => {
-  test('is one of its code, and survives the wire', () => {
+  test('belongs to the code, and survives serialization', () => {
     for (const code of all) {
       for (const reason of Object.keys(reasonsOf(code))) {
         const body: ErrorBody = { code, message: 'x', retryable: false, details: { reason } };
@@ -19,16 +19,16 @@ describe('the reason of an error', () => {
     ['of a newer release', 'made-up-later'],
     ['of another code', 'not-yaml'],
     ['that every object has', 'toString'],
-    ['that is no text', 7],
-    ['that is not there', undefined],
-  ])('%s is none, and stays in the details', (_, reason) => {
+    ['that is not a string', 7],
+    ['that is absent', undefined],
+  ])('%s is ignored, but stays in the details', (_, reason) => {
     const details = { reason: reason as string };
     const error = ZpsendError.fromBody({ code: 'BUSY', message: 'x', retryable: true, details });
     expect(error.reason).toBeUndefined();
     expect(error.toBody().details).toEqual(details);
   });
 
-  test('belongs to its code alone', () => {
+  test('is compared together with the code', () => {
     const lost = new ZpsendError('DIVERGED', 'x', { reason: 'lost' }).toBody();
     expect(hasReason(lost, 'DIVERGED', 'lost')).toBe(true);
     expect(hasReason(lost, 'STREAM_BROKEN', 'lost')).toBe(false);

@@ -6,7 +6,7 @@ const root = new URL('../../../', import.meta.url);
 const files = globSync('{lib,services}/**/*.ts', { cwd: root });
 const sources = files.map((file) => readFileSync(new URL(file, root), 'utf8')).join('\n');
 
-test('an event is what happened to what, as `noun.what-happened`, and is named once', () => {
+test('an event has the form `noun.what-happened`, and is listed once', () => {
   for (const event of logEvents) expect(event).toMatch(/^[a-z]+(-[a-z]+)*\.[a-z]+(-[a-z]+)*$/);
   expect(new Set(logEvents).size).toBe(logEvents.length);
 });

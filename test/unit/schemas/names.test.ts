@@ -38,7 +38,7 @@ const before: Record<keyof typeof schemas, string> = {
   base: '@',
 };
 
-test('every name that ZFS takes is taken', () => {
+test('every name that ZFS accepts is accepted', () => {
   fc.assert(
     fc.property(datasetNames, leafNames, (dataset, leaf) => {
       expect(takes(datasetSchema, dataset)).toBe(true);
@@ -92,7 +92,7 @@ describe.each(Object.entries(schemas))('no %s', (kind, schema) => {
     'a'.repeat(300),
   ])('holds %j', (bad) => expect(takes(schema, good + bad)).toBe(false));
 
-  test('is empty, or anything but text', () => {
+  test('is empty, or not a string', () => {
     for (const value of ['', undefined, null, 1, true, ['tank'], { name: 'tank' }]) {
       expect(takes(schema, value)).toBe(false);
     }
@@ -127,7 +127,7 @@ test.each([
   expect(takes(datasetOrSnapshotSchema, name)).toBe(false);
 });
 
-test('a snapshot is no dataset, and a bookmark no snapshot', () => {
+test('a snapshot is not a dataset, and a bookmark is not a snapshot', () => {
   expect(takes(datasetSchema, 'tank/a@b')).toBe(false);
   expect(takes(snapshotSchema, 'tank/a')).toBe(false);
   expect(takes(snapshotSchema, 'tank/a#b')).toBe(false);
@@ -135,7 +135,7 @@ test('a snapshot is no dataset, and a bookmark no snapshot', () => {
   expect(takes(baseSchema, '-a')).toBe(false);
 });
 
-test('the longest name is ZFS’s, the snapshot included', () => {
+test('the length limit is that of ZFS, including the snapshot', () => {
   expect(takes(datasetSchema, 'a'.repeat(255))).toBe(true);
   expect(takes(datasetSchema, 'a'.repeat(256))).toBe(false);
   expect(takes(snapshotSchema, `${'a'.repeat(253)}@b`)).toBe(true);
@@ -149,12 +149,12 @@ test.each<[string, z.ZodType, string[], string[]]>([
   ['token', tokenSchema, ['1-e604ea4bf-e0-789c63'], ['', '-t x', '1-G', '1-a\n', 'a'.repeat(65537)]],
   ['property', propertySchema, ['readonly', 'com.sun:auto-snapshot'], ['', 'a=b', 'a b', 'a\n']],
   ['property value', propertyValueSchema, ['', 'on', 'a b=c;$()'], ['a\nb', 'a\n', 'a\0']],
-])('a %s is told from what only looks like one', (_what, schema, good, bad) => {
+])('a valid %s is distinguished from similar text', (_what, schema, good, bad) => {
   expect(good.filter((text) => !takes(schema, text))).toEqual([]);
   expect(bad.filter((text) => takes(schema, text))).toEqual([]);
 });
 
-test('a dataset lies within itself and above what is below it, never within a longer name’s beginning', () => {
+test('a dataset is within itself and its ancestors, but not within a dataset whose name is only a prefix', () => {
   expect(isWithin('tank/a', 'tank/a')).toBe(true);
   expect(isWithin('tank/a/b', 'tank/a')).toBe(true);
   expect(isWithin('tank/ab', 'tank/a')).toBe(false);

@@ -16,7 +16,7 @@ describe('bytes', () => {
     ['8bit', 1],
   ])('%s', (text, bytes) => expect(bytesOf(text)).toBe(bytes));
 
-  test.each(['', 'M', '-1M', '10Mb', '1e3', '10MM', '10 M B', 'ten', '0x10', '10M/h'])('%j is none', (text) => {
+  test.each(['', 'M', '-1M', '10Mb', '1e3', '10MM', '10 M B', 'ten', '0x10', '10M/h'])('%j is invalid', (text) => {
     expect(bytesOf(text)).toBeUndefined();
   });
 });
@@ -31,12 +31,12 @@ describe('spans of time', () => {
     ['1d1h1m1s', 90_061],
   ])('%s', (text, seconds) => expect(secondsOf(text)).toBe(seconds));
 
-  test.each(['', '90', 's', '2 m', '1m1h', '-1s', '1w', '2min'])('%j is none', (text) => {
+  test.each(['', '90', 's', '2 m', '1m1h', '-1s', '1w', '2min'])('%j is invalid', (text) => {
     expect(secondsOf(text)).toBeUndefined();
   });
 });
 
-test('a number stays what it is, and text becomes one', () => {
+test('a number is unchanged, and a text is converted to one', () => {
   expect([rate.parse(2048), rate.parse('2048'), rate.parse('2K')]).toEqual([2048, 2048, 2048]);
   for (const value of [1.5, 1, '1', '1e9', null, {}]) expect(rate.safeParse(value).success).toBe(false);
 });

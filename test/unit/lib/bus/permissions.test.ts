@@ -44,7 +44,7 @@ describe('a receiver that fetches from stores in another JetStream domain', () =
     ]);
   });
 
-  test('may not read stores in the domain of its own server', () => {
+  test('may not read stores in the domain of its server', () => {
     expect(publish.filter((subject) => /^\$JS\.API\..*OBJ_/.test(subject))).toEqual([]);
   });
 });

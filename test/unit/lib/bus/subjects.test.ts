@@ -17,7 +17,7 @@ import { datasetSchema } from '../../../../schemas/names.ts';
 import { datasetNames, hostNames } from '../plan/legal-names.ts';
 
 describe('a dataset name as one token of a KV key', () => {
-  test('comes back as it was, whatever ZFS allows in it', () => {
+  test('decodes to the same name, for every name that ZFS allows', () => {
     fc.assert(
       fc.property(datasetNames, (name) => {
         expect(datasetSchema.safeParse(name).success).toBe(true);
@@ -26,7 +26,7 @@ describe('a dataset name as one token of a KV key', () => {
     );
   });
 
-  test('holds only what a key may hold, and no token separator', () => {
+  test('contains only characters that a key allows, and no token separator', () => {
     fc.assert(
       fc.property(datasetNames, (name) => {
         expect(encodeDataset(name)).toMatch(/^[-/=_A-Za-z0-9]+$/);
@@ -58,7 +58,7 @@ describe('a dataset name as one token of a KV key', () => {
     ['tank/my data:1', 'tank/my=20data=3A1'],
   ])('%s is %s', (name, token) => expect(encodeDataset(name)).toBe(token));
 
-  test('a name that is not ZFS’s survives too', () => {
+  test('decodes to the same name also for names that ZFS refuses', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme' }), (text) => {
         const token = encodeDataset(text);
@@ -70,7 +70,7 @@ describe('a dataset name as one token of a KV key', () => {
 });
 
 describe('the key of a lock', () => {
-  test('tells its host and dataset again', () => {
+  test('parses to its host and dataset', () => {
     fc.assert(
       fc.property(hostNames, datasetNames, (host, dataset) => {
         expect(lockKey(host, dataset)).toMatch(/^[-/=.\w]+$/);
@@ -89,14 +89,14 @@ describe('the key of a lock', () => {
     'smos-00.tank=zz',
     'smos-00.tank=2',
     'smos-00.tank=61',
-  ])('%j is none', (key) => expect(parseLockKey(key)).toBeUndefined());
+  ])('%j is not one', (key) => expect(parseLockKey(key)).toBeUndefined());
 });
 
 describe('the key of a status', () => {
   const places = fc.record({ source: hostNames, dataset: datasetNames, target: hostNames, into: datasetNames });
   const same = places.map((place) => ({ ...place, into: place.dataset }));
 
-  test('tells its source, dataset, target and the dataset there again', () => {
+  test('parses to its source, dataset, target and target dataset', () => {
     fc.assert(
       fc.property(fc.oneof(places, same), (place) => {
         expect(statusKey(place)).toMatch(/^[-/=.\w]+$/);
@@ -105,7 +105,7 @@ describe('the key of a status', () => {
     );
   });
 
-  test('is never that of another place', () => {
+  test('differs for every source, dataset and target', () => {
     fc.assert(
       fc.property(fc.oneof(places, same), fc.oneof(places, same), (one, other) => {
         const isSame = Object.entries(one).every(([name, value]) => other[name as keyof typeof other] === value);
@@ -131,16 +131,16 @@ describe('the key of a status', () => {
     'smos-01.to.smos-00.zones.zones',
     'smos-01.to.smos-00.zones.tank.more',
     'smos-01.to.smos-00.zones=zz',
-  ])('%j is none', (key) => expect(parseStatusKey(key)).toBeUndefined());
+  ])('%j is not one', (key) => expect(parseStatusKey(key)).toBeUndefined());
 
-  test('is found again in the subject that it is stored under', () => {
+  test('can be parsed from the subject of its entry', () => {
     expect(parseKeySubject('zfs-status', keySubject('zfs-status', 'a.to.b.c'))).toBe('a.to.b.c');
     expect(parseKeySubject('zfs-status', keySubject('zfs-statuses', 'a'))).toBeUndefined();
   });
 });
 
 describe('the subject of an event', () => {
-  test.each(['started', 'progress', 'done', 'failed'] as const)('%s tells its host and kind', (what) => {
+  test.each(['started', 'progress', 'done', 'failed'] as const)('%s parses to its host and kind', (what) => {
     expect(parseEvent(subjects.event('smos-00', 'job', what))).toEqual({ host: 'smos-00', kind: 'job', what });
   });
 
@@ -153,17 +153,17 @@ describe('the subject of an event', () => {
     'zfs.smos-00.event..done',
     'zfs.smos-00.recv.job.done',
     'zfs-data.smos-00.event.job.done',
-  ])('%j is none', (subject) => expect(parseEvent(subject)).toBeUndefined());
+  ])('%j is not one', (subject) => expect(parseEvent(subject)).toBeUndefined());
 });
 
-test('the subjects of an instance and of all of them never meet', () => {
+test('the subject of an instance never equals that of all instances', () => {
   const start = subjects.send('smos-00', 'start');
   expect(start).toBe('zfs.smos-00.send.start');
   expect(subjects.instance(start, 'abc123')).toBe('zfs.smos-00.send.start.abc123');
   expect(subjects.each(start)).toBe('zfs.smos-00.send.start.each');
 });
 
-test('the data of a transfer names first who may publish it', () => {
+test('the data subject of a transfer starts with the host that may publish on it', () => {
   expect(subjects.data('smos-01', 'smos-00', 't1')).toBe('zfs-data.smos-01.smos-00.t1');
   expect(subjects.credit('smos-01', 't1', 'smos-00')).toBe('zfs-credit.smos-01.t1.smos-00');
 });

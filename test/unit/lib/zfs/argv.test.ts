@@ -92,7 +92,7 @@ describe('argument lists', () => {
   const builders: Record<string, (name: string) => string[]> = {
     list: (name) => listArgv({ dataset: name }, ['name']),
     'list of each': (name) => listEachArgv(['tank/a', name]),
-    look: (name) => inspectArgv(['tank/a', name], ['name']),
+    inspection: (name) => inspectArgv(['tank/a', name], ['name']),
     'send to': (name) => sendArgv({ to: `${name}@x` }),
     'send from': (name) => sendArgv({ to: 'tank/a@x', from: `${name}@y` }),
     estimate: (name) => estimateArgv({ to: `${name}@x` }),
@@ -102,7 +102,7 @@ describe('argument lists', () => {
     'abort of a receive': abortReceiveArgv,
     'destroy of snapshots': (name) => destroySnapshotsArgv(name, ['x']),
     rollback: (name) => rollbackArgv(`${name}@x`),
-    'mark of a rollback': (name) => markRollbackArgv(name, '42', 'abcdef1'),
+    'rollback mark': (name) => markRollbackArgv(name, '42', 'abcdef1'),
     'written since': (name) => writtenSinceArgv(`${name}@x`),
     'rename from': (name) => renameArgv(name, 'tank/b'),
     'rename to': (name) => renameArgv('tank/b', name),

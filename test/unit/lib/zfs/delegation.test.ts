@@ -50,8 +50,8 @@ describe('the command that grants the missing permission', () => {
 
   it.each([
     ['a listing', listArgv({}, ['name'])],
-    ['a look at holds', holdsArgv(['tank/a@1'])],
-    ['a resumed send, which does not say of what', sendArgv({ token: '1-abc' })],
+    ['a listing of holds', holdsArgv(['tank/a@1'])],
+    ['a resumed send, which does not name its dataset', sendArgv({ token: '1-abc' })],
   ])('is not there for %s', (_, argv) => {
     expect(allowLine(argv, 'zpsend')).toBeUndefined();
   });

@@ -398,7 +398,7 @@ describe('/dev/zfs', () => {
     'Unable to open /dev/zfs: Permission denied.',
     '/dev/zfs: Permission denied',
     '/dev/zfs: Operation not permitted',
-  ])('that this user may not open is no module that is not loaded: %s', (stderr) => {
+  ])('if this user may not open it, the module still counts as loaded: %s', (stderr) => {
     expect(codeOf(stderr)).toMatchObject({ code: 'NOT_ALLOWED', message: mentions('/dev/zfs') });
     expect(codeOf(stderr).message).not.toContain('modprobe');
   });

@@ -174,13 +174,13 @@ describe('a user cannot forge rows', () => {
   });
 
   it.each([
-    ['a row that another dataset has', 'p/enc\ta:x\tforged'],
+    ['a row of another dataset', 'p/enc\ta:x\tforged'],
     ['half a row', 'forged'],
     ['a tab', 'p/z\ta:x\t1\t2'],
     ['another property', 'p/z\ta:z\t1'],
     ['a dataset that was not asked for', 'q\ta:x\t1'],
-    ['a row of an object’s own', 'p/z\ttoString\t1'],
-  ])('a value with %s refuses all, and says where to look', (_, line) => {
+    ['a row with a name of Object.prototype', 'p/z\ttoString\t1'],
+  ])('a value with %s refuses the listing, and the error names the property', (_, line) => {
     const [first = '', ...others] = own;
     expect(() => values(first, line, ...others)).toThrow(
       expect.objectContaining({ details: { reason: 'unreadable' }, message: mentions('a:x of "p/m"', 'zfs inherit') }),

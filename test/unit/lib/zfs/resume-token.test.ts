@@ -52,8 +52,8 @@ describe('a resume token', () => {
   });
 
   test.each<[string, string]>([
-    ['that holds a name twice', around(twice())],
-    ['that holds what ZFS never writes', tokenOf(values([['a', 'x\n\ttoguid = 0x1']]))],
+    ['with a duplicate name', around(twice())],
+    ['with a value that ZFS never writes', tokenOf(values([['a', 'x\n\ttoguid = 0x1']]))],
     ['whose snapshot has a line break', tokenOf(values([['toname', 'tank/a@1\n\ttoguid = 0x1']]))],
     ['whose snapshot is a dataset', tokenOf(values([['toname', 'tank/a']]))],
     ['whose snapshot is an option', tokenOf(values([['toname', '-R@1']]))],
@@ -61,18 +61,18 @@ describe('a resume token', () => {
     ['of a flag with a value', tokenOf(values([['rawok', 1n]]))],
     ['of a redacted stream', tokenOf(values([['redact_snaps', 1n]]))],
     ['without a guid', tokenOf(new Map([...values()].filter(([name]) => name !== 'toguid')))],
-    ['with something behind its end', around(Buffer.concat([packNvlist(values()), Buffer.alloc(8)]))],
-    ['that is cut off', around(packNvlist(values()).subarray(0, 60))],
+    ['followed by more bytes', around(Buffer.concat([packNvlist(values()), Buffer.alloc(8)]))],
+    ['that is truncated', around(packNvlist(values()).subarray(0, 60))],
     ['in the XDR form', around(Buffer.concat([Buffer.from([1]), packNvlist(values()).subarray(1)]))],
-    ['of names that may be there twice', around(flagged())],
+    ['with a flag that allows duplicate names', around(flagged())],
     ['of another length', around(packNvlist(values()), 9)],
     ['that unpacks to too much', around(Buffer.alloc(1024 * 1024))],
     ['of no list at all', around(Buffer.alloc(20))],
-    ['of nothing', around(Buffer.alloc(0))],
+    ['that is empty', around(Buffer.alloc(0))],
     ['with another checksum', tokenOf(values()).replace(/^1-[0-9a-f]+/, '1-1')],
     ['of another version', tokenOf(values()).replace(/^1/, '2')],
     ['that is not compressed', `1-0-10-${'00'.repeat(16)}`],
-    ['that is none', '1-abc-def'],
+    ['that is malformed', '1-abc-def'],
   ])('%s is none', (_, token) => {
     expect(() => decodeToken(token)).toThrow(expect.objectContaining({ code: 'RESUME_STALE' }));
     expect(peekToken(token)).toBeUndefined();

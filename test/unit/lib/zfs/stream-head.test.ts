@@ -19,10 +19,10 @@ const body = Buffer.alloc(100_000, 'x');
 const expected = { toguid: '7', raw: false, flags: [] };
 
 test.each<[string, Buffer]>([
-  ['as it is', begin({ toguid: 2n ** 64n - 1n, fromguid: 5n, bits: [24] })],
+  ['little-endian', begin({ toguid: 2n ** 64n - 1n, fromguid: 5n, bits: [24] })],
   ['big-endian', begin({ toguid: 2n ** 64n - 1n, fromguid: 5n, bits: [24], big: true })],
-  ['within one of properties', wrapped(begin({ toguid: 2n ** 64n - 1n, fromguid: 5n, bits: [24] }))],
-])('the first record tells what a stream is, %s, once there is enough of it', (_, bytes) => {
+  ['inside a stream of properties', wrapped(begin({ toguid: 2n ** 64n - 1n, fromguid: 5n, bits: [24] }))],
+])('the first record describes a %s stream, and a part of it reports the bytes that it still needs', (_, bytes) => {
   expect(headOf(bytes)).toMatchObject({ toguid: '18446744073709551615', fromguid: '5', raw: true, redacted: false });
   for (const length of [0, 1, 311, bytes.length - 1]) {
     const { needs } = headOf(bytes.subarray(0, length)) as { needs: number };
@@ -34,7 +34,7 @@ test.each<[string, Buffer]>([
   ['zeros', Buffer.alloc(400)],
   ['text', Buffer.alloc(400, 'not a stream ')],
   ['an end', Buffer.concat([end(), end()])],
-  ['a kind that is none', begin({ kind: 3n })],
+  ['an unknown kind', begin({ kind: 3n })],
   ['properties without an end', Buffer.concat([begin({ kind: 2n, payload: 8 }), Buffer.alloc(312)])],
   ['streams in a stream in a stream', wrapped(begin({ kind: 2n }))],
 ])('%s are no stream', (_, bytes) => {

@@ -12,7 +12,7 @@ import { mentions } from '../../../../support/mentions.ts';
 let home: string;
 const pair = nkeys.createUser();
 const seed = new TextDecoder().decode(pair.getSeed());
-/** A JWT as far as a client looks into it, and credentials with it. */
+/** A JWT with the parts that a client reads, and a credentials file with it. */
 const jwtThat = (claims: object) => `e30.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.c2ln`;
 const credsWith = (jwt: string) =>
   `-----BEGIN NATS USER JWT-----\n${jwt}\n------END NATS USER JWT------\n\n-----BEGIN USER NKEY SEED-----\n${seed}\n------END USER NKEY SEED------\n`;
@@ -59,8 +59,8 @@ const captured = (run: () => unknown): unknown => {
   }
 };
 
-describe('files of credentials are read again at each connect, since what expires is renewed there', () => {
-  /** What a server that sends a nonce is answered. */
+describe('credential files are read again at each connect, since expiring credentials are renewed there', () => {
+  /** The replies to a server's nonce. */
   const answers = (env: NodeJS.ProcessEnv): (() => unknown) => {
     const { authenticator } = from(env);
     if (typeof authenticator !== 'function') throw new Error('no authenticator');
@@ -74,7 +74,7 @@ describe('files of credentials are read again at each connect, since what expire
     expect(answer()).toMatchObject({ nkey: pair.getPublicKey() });
     writeFileSync(at('renewed.nk'), other.getSeed());
     expect(answer()).toMatchObject({ nkey: other.getPublicKey() });
-    // as while it is written, or gone
+    // while it is being written, or is missing, the last seed stays
     writeFileSync(at('renewed.nk'), 'SU');
     expect(answer()).toMatchObject({ nkey: other.getPublicKey() });
     rmSync(at('renewed.nk'));
@@ -92,13 +92,13 @@ describe('files of credentials are read again at each connect, since what expire
   });
 });
 
-describe('where NATS is and who we are', () => {
-  test('is this machine without a name when nothing is said', () => {
+describe('the server and the identity', () => {
+  test('are this machine and no identity without settings', () => {
     expect(from({})).toEqual({ servers: ['nats://127.0.0.1:4222'] });
     expect(find({}).sources).toEqual({ server: 'default' });
   });
 
-  test('is what NATS_URL says, several servers too', () => {
+  test('come from NATS_URL, also for several servers', () => {
     expect(from({ NATS_URL: 'nats://a:1,nats://b:2' }).servers).toEqual(['nats://a:1', 'nats://b:2']);
     expect(from({ NATS_URL: 'a:1, b' }).servers).toEqual(['a:1', 'b']);
   });
@@ -110,7 +110,7 @@ describe('where NATS is and who we are', () => {
       { servers: ['nats://a:1', 'nats://b:2'], user: 'ann', pass: 'p@:w' },
     ],
     ['nats://s3cret@a:1', { servers: ['nats://a:1'], token: 's3cret' }],
-  ])('may stand in the URL as %s', (NATS_URL, options) => expect(from({ NATS_URL })).toEqual(options));
+  ])('can be set in the URL as %s', (NATS_URL, options) => expect(from({ NATS_URL })).toEqual(options));
 
   test.each([
     ['nats://alice:s3/cret@nats.example:4222', 's3/cret'],
@@ -118,7 +118,7 @@ describe('where NATS is and who we are', () => {
     ['alice:s3@cret@nats.example:4222', 's3@cret'],
     ['nats://tok/en@nats.example:4222', 'tok/en'],
     ['nats://alice:a:b@nats.example:4222', 'a:b'],
-  ])('ends its secret at the last "@" of %s', (NATS_URL, secret) => {
+  ])('a secret ends at the last "@" of %s', (NATS_URL, secret) => {
     const { settings } = find({ NATS_URL });
     expect(settings.url?.replace('nats://', '')).toBe('nats.example:4222');
     expect(settings.password ?? settings.token).toBe(secret);
@@ -140,7 +140,7 @@ describe('where NATS is and who we are', () => {
     'nats://alice:x@h?zq9',
     'zq9://zq9@zq9',
     'http://alice:pa/ss',
-  ])('is told of nowhere where %s is not clear', (NATS_URL) => {
+  ])('no error shows a part of the ambiguous URL %s', (NATS_URL) => {
     for (const from of [{ NATS_URL }, { config: NATS_URL }]) {
       const thrown = captured(() =>
         find('config' in from ? {} : from, 'config' in from ? { url: NATS_URL } : undefined),
@@ -150,12 +150,12 @@ describe('where NATS is and who we are', () => {
     }
   });
 
-  test('may be an address of IPv6, or end in "/"', () => {
+  test('an address may be one of IPv6, or end in "/"', () => {
     expect(from({ NATS_URL: 'nats://[fe80::1]:4222/,::1' }).servers).toEqual(['nats://[fe80::1]:4222', '::1']);
   });
 
   test.each(['http://a:8222', 'https://a', 'ws://a:80', 'a:1,wss://b', 'nats://'])(
-    'is no address like %s',
+    '%s is not an address',
     (NATS_URL) => {
       expect(() => from({ NATS_URL })).toThrow(
         expect.objectContaining({
@@ -166,13 +166,13 @@ describe('where NATS is and who we are', () => {
     },
   );
 
-  test('is a user and a password, or a token', () => {
+  test('an identity is a user and a password, or a token', () => {
     expect(from({ NATS_USER: 'ann', NATS_PASSWORD: 'pw' })).toMatchObject({ user: 'ann', pass: 'pw' });
     expect(from({ NATS_TOKEN: 's3cret' })).toMatchObject({ token: 's3cret' });
     expect(from({ NATS_USER: 's3cret' }), 'as the nats CLI has it').toMatchObject({ token: 's3cret' });
   });
 
-  test('is a named context, and a variable wins over it', () => {
+  test('come from a named context, but a variable has precedence', () => {
     expect(from({ NATS_CONTEXT: 'lab' })).toEqual({
       servers: ['nats://lab:4222'],
       user: 'ann',
@@ -186,20 +186,20 @@ describe('where NATS is and who we are', () => {
     });
   });
 
-  test('is looked for where XDG says', () => {
+  test('a context is read from the folder that XDG_CONFIG_HOME names', () => {
     expect(from({ HOME: '/nowhere', XDG_CONFIG_HOME: at('.config'), NATS_CONTEXT: 'lab' })).toMatchObject({
       user: 'ann',
     });
   });
 
-  test('is proved by a certificate', () => {
+  test('an identity can be a certificate', () => {
     const [certFile, keyFile] = [at('c.pem'), at('k.pem')];
     expect(from({ NATS_CERT: certFile, NATS_KEY: keyFile }).tls).toEqual({ certFile, keyFile });
     expect(from({ NATS_URL: 'tls://a:1' }).tls).toEqual({});
     expect(from({ NATS_URL: 'nats://a:1' }).tls).toBeUndefined();
   });
 
-  test('is proved by credentials, a key or a JWT, which are told without what is secret', () => {
+  test('an identity can be credentials, a key or a JWT, and its description contains no secret', () => {
     expect(from({ NATS_CREDS: at('user.creds') }).authenticator).toBeTypeOf('function');
     expect(from({ NATS_NKEY: at('user.nk') }).authenticator).toBeTypeOf('function');
     expect(from({ NATS_JWT: jwtThat({}), NATS_SEED: seed }).authenticator).toBeTypeOf('function');
@@ -227,7 +227,7 @@ describe('where NATS is and who we are', () => {
     ['a context elsewhere', { NATS_CONTEXT: '../lab' }, ['"../lab"']],
     ['a context that is no JSON', { NATS_CONTEXT: 'broken' }, ['broken.json']],
     ['a context of wrong types', { NATS_CONTEXT: 'wrong' }, ['wrong.json', 'url']],
-  ])('with %s is refused, and the error names it', (_what, env, facts) => {
+  ])('%s: the error names the cause', (_what, env, facts) => {
     expect(() => from(env)).toThrow(
       expect.objectContaining({
         code: 'BAD_REQUEST',
@@ -239,14 +239,14 @@ describe('where NATS is and who we are', () => {
   test.each([
     ['NATS_NKEY', 'nats auth nkey gen user'],
     ['NATS_CREDS', 'nsc generate creds'],
-  ])('a file that holds no secret of its kind is told, without what it holds: %s', (name, wayOut) => {
+  ])('the error for a file without a valid secret names the file but not its content: %s', (name, wayOut) => {
     expect(() => from({ [name]: at('nonsense') })).toThrow(
       expect.objectContaining({ code: 'BAD_REQUEST', message: mentions(at('nonsense'), wayOut) }),
     );
     expect(() => from({ [name]: at('nonsense') })).not.toThrow(/: nonsense|"nonsense"/);
   });
 
-  test('credentials tell when they expire', () => {
+  test('credentials have the time at which they expire', () => {
     writeFileSync(at('old.creds'), credsWith(jwtThat({ exp: 1_700_000_000 })));
     expect(identityOf({ creds: at('old.creds') })?.expires).toEqual(new Date(1_700_000_000_000));
     expect(identityOf({ creds: at('user.creds') })?.expires).toBeUndefined();
@@ -254,7 +254,7 @@ describe('where NATS is and who we are', () => {
 });
 
 describe('the configuration file', () => {
-  test('says where NATS is as the environment does', () => {
+  test('can set the server and the identity', () => {
     const config = {
       servers: ['nats://a:1', 'b:2'],
       user: 'ann',
@@ -273,7 +273,7 @@ describe('the configuration file', () => {
     expect(from({}, { tokenFile: at('secret') })).toMatchObject({ token: 's3cret' });
   });
 
-  test('gives what the environment does not say, part by part, and half an identity is none', () => {
+  test('supplies the parts that the environment lacks, and an identity only as a whole', () => {
     const found = find(
       { NATS_URL: 'nats://here:1', NATS_NKEY: at('user.nk') },
       { url: 'nats://ann:pw@there:1', ca: at('ca.pem') },
@@ -287,14 +287,14 @@ describe('the configuration file', () => {
     expect(found.sources).toEqual({ server: 'the environment', identity: 'the environment', ca: '/etc/zpsend.yaml' });
   });
 
-  test('says nothing where the environment names a context', () => {
+  test('is ignored if the environment names a context', () => {
     expect(from({ NATS_CONTEXT: 'lab' }, { url: 'nats://there:1', nkey: at('user.nk') })).toMatchObject({
       servers: ['nats://lab:4222'],
       user: 'ann',
     });
   });
 
-  test('may name a context, which says the rest', () => {
+  test('may name a context, which supplies the rest', () => {
     const found = find({}, { url: 'nats://there:1', context: 'lab' });
     expect(found.settings).toMatchObject({ url: 'nats://there:1', user: 'ann' });
     expect(found.sources).toMatchObject({
@@ -304,14 +304,14 @@ describe('the configuration file', () => {
   });
 });
 
-describe('the context that is selected', () => {
-  test('is taken where nothing else says where NATS is', () => {
+describe('the selected context', () => {
+  test('is used if no other source sets the server', () => {
     select('lab\n');
     expect(from({})).toMatchObject({ servers: ['nats://lab:4222'], user: 'ann' });
     expect(find({}).sources).toMatchObject({ server: 'the NATS context lab (selected)' });
   });
 
-  test('is left alone, whole, where something else does', () => {
+  test('is ignored as a whole if another source does', () => {
     select('lab');
     expect(from({ NATS_URL: 'nats://here:1' })).toEqual({ servers: ['nats://here:1'] });
     expect(find({ NATS_URL: 'nats://here:1' }).unused).toBe('lab');
@@ -320,7 +320,7 @@ describe('the context that is selected', () => {
     expect(find({ NATS_CONTEXT: 'other' })).toMatchObject({ settings: { url: 'nats://other:1' } });
   });
 
-  test('that is gone is an error, as it is for the nats CLI', () => {
+  test('is an error if it is missing, as for the nats CLI', () => {
     select('gone');
     expect(() => from({})).toThrow(
       expect.objectContaining({ code: 'BAD_REQUEST', message: mentions(contextFile('gone.json')) }),
@@ -330,13 +330,13 @@ describe('the context that is selected', () => {
   });
 });
 
-describe('of a context', () => {
+describe('in a context', () => {
   const of = (fields: object) => {
     context('this', fields);
     return from({ NATS_CONTEXT: 'this' });
   };
 
-  test('a JWT with its seed, TLS first and an inbox prefix count', () => {
+  test('a JWT with its seed, tls_first and an inbox prefix are used', () => {
     const { authenticator, tls, inboxPrefix } = of({
       user_jwt: jwtThat({}),
       user_seed: seed,
@@ -347,7 +347,7 @@ describe('of a context', () => {
     expect({ tls, inboxPrefix }).toEqual({ tls: { handshakeFirst: true }, inboxPrefix: '_INBOX.a' });
   });
 
-  test('files are named as the nats CLI has it', () => {
+  test('file names are expanded as by the nats CLI', () => {
     expect(of({ ca: '~/ca.pem' }).tls).toEqual({ caFile: at('ca.pem') });
     expect(of({ ca: '$HOME/ca.pem' }).tls).toEqual({ caFile: at('ca.pem') });
     expect(of({ ca: `file://${at('ca.pem')}` }).tls).toEqual({ caFile: at('ca.pem') });
@@ -362,7 +362,7 @@ describe('of a context', () => {
     ['what_is_new', { what_is_new: true }],
     ['creds', { creds: 'op://vault/item' }],
     ['password', { user: 'ann', password: 'env://PW' }],
-  ])('%s is refused by name, and is no matter where it is empty', (field, fields) => {
+  ])('%s is refused by name, but ignored if it is empty', (field, fields) => {
     expect(() => of(fields)).toThrow(
       expect.objectContaining({ code: 'BAD_REQUEST', message: mentions(contextFile('this.json'), field) }),
     );
@@ -376,7 +376,7 @@ describe('of a context', () => {
   });
 });
 
-test('a service’s connection never gives up by itself', () => {
+test('a service’s connection never gives up reconnecting', () => {
   expect(daemonOptions(find({}), { name: 'zpsend', wait: true })).toMatchObject({
     reconnect: true,
     maxReconnectAttempts: -1,

@@ -23,7 +23,7 @@ function refusal(call: () => unknown): ZpsendError {
   throw new Error('it was accepted');
 }
 
-describe('where a target goes', () => {
+describe('a target', () => {
   const to = (value: unknown) =>
     decodeRequest(bytes(JSON.stringify({ dataset: 'a/b', to: value })), sendStartSchema).to;
 
@@ -34,7 +34,7 @@ describe('where a target goes', () => {
       ['smos-00', { host: 'dr-1' }],
       [{ host: 'smos-00' }, { host: 'dr-1' }],
     ],
-  ])('%j is understood', (value, target) => expect(to(value)).toEqual(target));
+  ])('%j is valid', (value, target) => expect(to(value)).toEqual(target));
 
   test.each<[unknown, string[]]>([
     ['a.b', ['to', 'HOST:pool/dataset']],
@@ -45,7 +45,7 @@ describe('where a target goes', () => {
     [{ hots: 'a' }, ['to', 'host', '"hots"']],
     [[], ['to']],
     [1, ['to', 'string', 'object']],
-  ])('%j is refused in words that say what is wrong', (value, facts) => {
+  ])('%j is refused, and the error names the fault', (value, facts) => {
     expect(refusal(() => to(value))).toMatchObject({ code: 'BAD_REQUEST', message: mentions(...facts) });
   });
 });
@@ -64,7 +64,7 @@ describe('a request’s body', () => {
     ['42', '42'],
   ])('plain text %j is the main argument', (text, dataset) => expect(decode(text)).toEqual({ dataset }));
 
-  test('only the one newline that a shell adds is taken off', () => {
+  test('only the final newline that a shell adds is removed', () => {
     expect(decode('a\n\n')).toEqual({ dataset: 'a\n' });
   });
 
@@ -77,7 +77,7 @@ describe('a request’s body', () => {
 
   test.each<[string, string, ErrorDetails | string[]]>([
     ['malformed JSON', '{"dataset":', { reason: 'not-json' }],
-    ['JSON with more behind it', '{} {}', { reason: 'not-json' }],
+    ['JSON followed by more', '{} {}', { reason: 'not-json' }],
     ['a list', '["tank"]', ['object']],
     ['a wrong type', '{"dataset":1}', ['dataset', 'string']],
     ['null for a value', '{"dataset":null}', ['dataset', 'string']],
@@ -86,14 +86,14 @@ describe('a request’s body', () => {
     ['an unknown field named constructor', '{"constructor":{}}', ['"constructor"']],
     ['text that is too long', 'x'.repeat(11), ['dataset', '<=10']],
     ['deep nesting', '['.repeat(100_000), { reason: 'not-json' }],
-  ])('%s is a bad request, and says what is wrong', (_what, text, wanted) => {
+  ])('%s is a bad request, and the error names the fault', (_what, text, wanted) => {
     const error = refusal(() => decode(text));
     expect(error.code).toBe('BAD_REQUEST');
     if (Array.isArray(wanted)) expect(error.message).toEqual(mentions(...wanted));
     else expect(error.details).toEqual(wanted);
   });
 
-  test('one that is too large is refused before it is read', () => {
+  test('that is too large is refused before it is decoded', () => {
     const error = refusal(() => decode(new Uint8Array(maxRequestBytes + 1).fill(0xff)));
     expect(error).toMatchObject({ code: 'BAD_REQUEST' });
     expect(error.message).toEqual(mentions(maxRequestBytes + 1, maxRequestBytes));
@@ -101,14 +101,14 @@ describe('a request’s body', () => {
 
   test.each([[[0xff]], [[0xc3]], [[0x7b, 0x80, 0x7d]], [[0xed, 0xa0, 0x80]]])('bytes %j are not text', (raw) => {
     expect(refusal(() => decode(Uint8Array.from(raw)))).toMatchObject({ code: 'BAD_REQUEST' });
-    expect(decode('still'), 'and the next request is read as ever').toEqual({ dataset: 'still' });
+    expect(decode('still'), 'and the next request is decoded').toEqual({ dataset: 'still' });
   });
 
-  test('plain text is refused where a subject has no main argument', () => {
+  test('plain text is refused if the subject has no main argument', () => {
     expect(refusal(() => decodeRequest(bytes('zones'), schema))).toMatchObject({ code: 'BAD_REQUEST' });
   });
 
-  test('whatever comes is either what the schema allows or a bad request', () => {
+  test('any bytes are either a valid request or a bad request', () => {
     const any = fc.oneof(fc.uint8Array(), fc.string().map(bytes), fc.json().map(bytes));
     fc.assert(
       fc.property(any, (data) => {
@@ -126,11 +126,11 @@ describe('a request’s body', () => {
 describe('a reply’s body', () => {
   const replySchema = z.strictObject({ ok: z.boolean() });
 
-  test('is what the schema allows', () => {
+  test('is returned if it matches the schema', () => {
     expect(decodeReply(bytes('{"ok":true}'), replySchema)).toEqual({ ok: true });
   });
 
-  test('that carries an error throws it with its code and its evidence', () => {
+  test('with an error throws it with its code and its evidence', () => {
     const sent = new ZpsendError('LOCKED', 'held by another', { transfer: 'abc123', life: 7 });
     const got = refusal(() => decodeReply(bytes(JSON.stringify({ error: sent.toBody() })), replySchema));
     expect(got.toBody()).toEqual(sent.toBody());
@@ -142,7 +142,7 @@ describe('a reply’s body', () => {
     '{"ok":1}',
     '{"ok":true,"more":1}',
     '{"error":{"code":"NEW_CODE","message":"x","retryable":true}}',
-  ])('%j is not a reply of ours', (text) =>
+  ])('%j is not a valid reply', (text) =>
     expect(refusal(() => decodeReply(bytes(text), replySchema))).toMatchObject({ code: 'INTERNAL' }),
   );
 });
@@ -154,11 +154,11 @@ describe('an error’s headers', () => {
     expect(statusOf(new ZpsendError(code, 'x').toBody())).toMatch(/^[45]\d\d$/);
   });
 
-  test('are one short line whatever the message holds', () => {
+  test('are one short line for any message', () => {
     fc.assert(
       fc.property(fc.constantFrom(...all), fc.string({ unit: 'binary', maxLength: 2000 }), (code, message) => {
         const line = headline(new ZpsendError(code, message).toBody());
-        // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly those may not be there
+        // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it checks for
         expect(line).not.toMatch(/[\x00-\x1f\x7f]/);
         expect(line.length).toBeLessThanOrEqual(512);
         expect(line.startsWith(`${code}: `)).toBe(true);
@@ -168,7 +168,7 @@ describe('an error’s headers', () => {
   });
 });
 
-test('anything thrown becomes an error with a code that its own schema accepts', () => {
+test('anything thrown becomes an error with a valid code', () => {
   fc.assert(
     fc.property(fc.anything(), (thrown) => {
       const body = ZpsendError.from(thrown).toBody();

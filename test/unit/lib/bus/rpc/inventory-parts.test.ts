@@ -32,17 +32,17 @@ const listings = fc
 const entries = (part: readonly DatasetEntry[]) =>
   part.reduce((sum, { snapshots, bookmarks }) => sum + 1 + snapshots.length + bookmarks.length, 0);
 
-test('a listing that was cut comes back whole and in order, whatever the size of the parts', () => {
+test('joining the parts of a listing restores it, for any size of the parts', () => {
   fc.assert(
     fc.property(listings, fc.integer({ min: 1, max: 20 }), (datasets, limit) => {
       const parts = [...toParts(datasets, limit)];
       expect(joinParts(parts.flat())).toEqual(datasets);
-      expect(parts.length, 'also an empty listing is told').toBeGreaterThan(0);
+      expect(parts.length, 'an empty listing has a part too').toBeGreaterThan(0);
     }),
   );
 });
 
-test('no part has more entries than the limit, but for the name of the dataset that goes on', () => {
+test('no part has more entries than the limit, besides the dataset that continues', () => {
   fc.assert(
     fc.property(listings, fc.integer({ min: 2, max: 20 }), (datasets, limit) => {
       for (const part of toParts(datasets, limit)) expect(entries(part)).toBeLessThanOrEqual(limit + 1);
@@ -50,7 +50,7 @@ test('no part has more entries than the limit, but for the name of the dataset t
   );
 });
 
-test('cutting and joining leave their input as it was', () => {
+test('cutting and joining do not change their input', () => {
   const datasets = [dataset(1, 30, 10), dataset(2, 3, 0)];
   const before = structuredClone(datasets);
   const parts = [...toParts(datasets, 7)];
@@ -60,7 +60,7 @@ test('cutting and joining leave their input as it was', () => {
   expect(parts).toEqual(pieces);
 });
 
-test('a dataset that was destroyed and made again between two parts is not joined with the old one', () => {
+test('a dataset that was destroyed and created again between two parts is not joined with the old one', () => {
   const old = dataset(1, 2, 0);
   expect(joinParts([old, { ...old, guid: '99' }])).toHaveLength(2);
 });
@@ -97,7 +97,7 @@ test.each<[string, DatasetEntry[]]>([
       resumeToken: `1-${'a'.repeat(800)}`,
     })),
   ],
-])('a part of %s fits into one message, whatever the server takes', (_what, datasets) => {
+])('a part of %s fits in one message, for any max_payload', (_what, datasets) => {
   for (const maxPayload of [1024 * 1024, 64 * 1024]) {
     const parts = [...toParts(datasets, entriesPerPart(maxPayload))];
     expect(parts.length).toBeGreaterThan(1);
@@ -111,7 +111,7 @@ test.each<[string, DatasetEntry[]]>([
   }
 });
 
-test('each part says which it is and whether another follows, so half a listing is known for one', () => {
+test('the numbers of the parts show whether a listing is complete', () => {
   const parts = numbered([{ of: 'a' }, { of: 'b' }, { of: 'c' }]);
   expect(parts).toEqual([
     { of: 'a', part: 1, more: true },

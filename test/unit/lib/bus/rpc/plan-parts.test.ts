@@ -7,7 +7,7 @@ import { mentions } from '../../../../support/mentions.ts';
 
 const name = (n: number, leaf = '') => `pool/${String(n).padStart(8, '0')}${'x'.repeat(230 - leaf.length)}${leaf}`;
 
-/** As many entries of each kind, with the longest of names. */
+/** A plan with this many entries of each kind, with the longest names. */
 const planOf = (count: number): Extract<Plan, { ok: true }> => ({
   ok: true,
   steps: Array.from({ length: count }, (_, n) => ({
@@ -30,7 +30,7 @@ const limit = bytesPerPart(1024 * 1024);
 const reply = (plan: Plan): PlanReply => ({ sourceHost: 'smos-01', targetHost: 'smos-00', plan });
 const bytes = (plan: Plan): number => Buffer.byteLength(JSON.stringify(plan));
 
-test('a plan of thousands of steps, refusals and notes is cut into messages, and joined again is what it was', () => {
+test('cutting a plan of thousands of steps, refusals and notes into messages and joining them restores it', () => {
   const plan = planOf(2000);
   expect(bytes(plan)).toBeGreaterThan(8 * 1024 * 1024);
   const parts = [...planParts(plan, limit)];
@@ -48,14 +48,14 @@ test.each<[string, Plan]>([
   expect(joinPlan(numbered([reply(plan)]))).toEqual(reply(plan));
 });
 
-test('an entry that is longer than a part has one of its own', () => {
+test('an entry that is longer than a part has a separate part', () => {
   const plan = planOf(2);
   const parts = [...planParts(plan, 100)];
   expect(parts).toHaveLength(6);
   expect(joinPlan(numbered(parts.map(reply)))).toEqual(reply(plan));
 });
 
-test('half a plan, or none, is refused', () => {
+test('an incomplete or empty list of parts is refused', () => {
   const parts = numbered([...planParts(planOf(2), 100)].map(reply));
   for (const some of [[], parts.slice(0, -1), parts.slice(1)])
     expect(() => joinPlan(some)).toThrow(
