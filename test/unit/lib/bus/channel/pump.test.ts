@@ -3,17 +3,17 @@ import { expect, test } from 'vitest';
 import type { SourceReader } from '../../../../../lib/bus/channel/byte-source.ts';
 import { pump } from '../../../../../lib/bus/channel/pump.ts';
 
-/** Byte number `n` of the stream; the period has nothing in common with any size in use. */
+/** Byte `n` of the stream; its period is coprime to all sizes in use. */
 const byteAt = (n: number): number => (n * 31 + (n >> 8)) % 251;
 
-/** What happens next: the child writes, a write to the socket is flushed, the receiver grants. */
+/** The next event: the child writes, a write to the socket is flushed, or the receiver grants. */
 const event = fc.oneof(
   fc.record({ type: fc.constant('read' as const), bytes: fc.integer({ min: 1, max: 262_144 }) }),
   fc.record({ type: fc.constant('flush' as const) }),
   fc.record({ type: fc.constant('grant' as const), bytes: fc.integer({ min: 1, max: 400_000 }) }),
 );
 
-test('what is sent stays as it was until it is flushed, however reads, grants and flushes come', async () => {
+test('sent bytes do not change before their flush, in any order of reads, grants and flushes', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(event, { minLength: 20, maxLength: 120 }), async (events) => {
       let reader: SourceReader | undefined;
@@ -53,7 +53,7 @@ test('what is sent stays as it was until it is flushed, however reads, grants an
           for (let at = 0; at < length; at++) room[at] = byteAt(read + at);
           read += length;
           reading = reader?.filled(length) ?? false;
-          // as Node does: memory for the next read is asked for at once, also when reading stops
+          // like Node: it requests memory for the next read at once, even if reading stops
           room = reader?.room();
         } else if (happening.type === 'flush') {
           const write = unflushed.shift();

@@ -7,7 +7,7 @@ import { manualClock } from '../../../../support/manual-clock.ts';
 const clockOf = (now: () => number): Clock => ({ ...manualClock(), now });
 
 describe('a rate limit', () => {
-  test('lets a tenth of a second pass at once, and then what time brings', () => {
+  test('allows a burst of a tenth of a second, and then the bytes of the elapsed time', () => {
     let time = 0;
     const rateLimit = openRateLimit(
       1000,
@@ -22,7 +22,7 @@ describe('a rate limit', () => {
     expect(rateLimit.room(), 'unused room is not saved up').toBe(100);
   });
 
-  test('pays back what was taken beyond the room', () => {
+  test('waits for bytes that were sent beyond the limit', () => {
     let time = 0;
     const rateLimit = openRateLimit(
       1000,
@@ -38,7 +38,7 @@ describe('a rate limit', () => {
   test.each([
     [1000, 25],
     [10_000_000, 16 * 1024],
-  ])('of %i bytes a second lets no crumbs pass, however often it is asked', (rate, least) => {
+  ])('of %i bytes a second allows no tiny pieces, even if it is asked often', (rate, least) => {
     let time = 0;
     const rateLimit = openRateLimit(
       rate,
@@ -55,7 +55,7 @@ describe('a rate limit', () => {
     expect(passed / (rate * 10)).toBeCloseTo(1, 1);
   });
 
-  test('of a byte a second lets a byte pass', () => {
+  test('of a byte a second allows one byte', () => {
     let time = 0;
     const rateLimit = openRateLimit(
       1,
@@ -69,7 +69,7 @@ describe('a rate limit', () => {
     expect(rateLimit.room()).toBe(1);
   });
 
-  test('is shared evenly by all who always want more', async () => {
+  test('is shared evenly by users that always have more to send', async () => {
     const clock = manualClock();
     const rateLimit = openRateLimit(100_000, clock);
     const got = [0, 0, 0];

@@ -4,7 +4,7 @@ import { type Fares, openStragglers } from '../../../../../lib/bus/channel/slow-
 const looks = 10;
 const lookMs = 100;
 
-/** Each word is a look: who is full, as `a`, `ab`, or nobody, `-`. `idle` is the share of the time that each has nothing to do. */
+/** Each word is one sample: the full receivers, as `a` or `ab`, or `-` for none. `idle` is the share of time in which each is idle. */
 function judged(words: string[], idle: Record<string, number>): string | undefined {
   const stragglers = openStragglers<string>(looks);
   let last: string | undefined;
@@ -19,7 +19,7 @@ function judged(words: string[], idle: Record<string, number>): string | undefin
 const times = (count: number, word: string): string[] => Array.from({ length: count }, () => word);
 
 describe('a straggler', () => {
-  test('is full in most of the looks, while another one has nothing to do for most of the time', () => {
+  test('is full in most samples, while another one is idle for most of the time', () => {
     expect(judged([...times(4, '-'), ...times(6, 'a')], { a: 0, b: 0.6 })).toBe('a');
     expect(judged(times(10, 'ab'), { a: 0, b: 0, c: 0.9 })).toBe('a');
   });
@@ -36,7 +36,7 @@ describe('a straggler', () => {
     expect(judged(words, idle)).toBeUndefined();
   });
 
-  test('is told once, and the others are judged anew', () => {
+  test('is reported once, and then the samples of the others start again', () => {
     const stragglers = openStragglers<string>(looks);
     const told = times(3 * looks, 'a').map((_, at) =>
       stragglers.look(

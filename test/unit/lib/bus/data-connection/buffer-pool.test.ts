@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { openPooledReader } from '../../../../../lib/bus/data-connection/buffer-pool.ts';
 
-test('small reads share a pool buffer, and a pool buffer is read into again when nobody holds it', () => {
+test('small reads share a pool buffer, and an unreferenced pool buffer is reused', () => {
   const reader = openPooledReader({ size: 100, most: 2 });
   reader.room();
   const one = reader.filled(40);
@@ -19,7 +19,7 @@ test('small reads share a pool buffer, and a pool buffer is read into again when
   expect(reader.filled(1).poolBuffer).toBe(one.poolBuffer);
 });
 
-test('a held pool buffer is never read into, and many held ones make the reader underPressure', () => {
+test('a referenced pool buffer is never reused, and many of them make the reader underPressure', () => {
   const reader = openPooledReader({ size: 10, most: 2 });
   const held = Array.from({ length: 3 }, (_, read) => {
     reader.room().fill(read);

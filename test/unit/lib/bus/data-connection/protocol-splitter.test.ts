@@ -16,7 +16,7 @@ const claimed = (events: string[]): RawSubscription => ({
   unexpected: (subject) => events.push(`unexpected ${subject}`),
 });
 
-/** What comes out when the bytes arrive in pieces of these sizes, the last of them again and again. */
+/** The output when the bytes arrive in pieces of these sizes; the last size repeats. */
 function feed(wire: string, sizes: readonly number[]): { passed: string; events: string[] } {
   let passed = '';
   const events: string[] = [];
@@ -38,7 +38,7 @@ const rest =
   'INFO {"a":1}\r\nPING\r\nMSG other 8 5\r\nMSG 7\r\nHMSG data.a 7 12 14\r\nNATS/1.0\r\n\r\nhi\r\n-ERR \'x\'\r\nPONG\r\n';
 const wire = `INFO {"a":1}\r\nPING\r\nMSG data.a 7 5\r\nhe\r\nx\r\nMSG data.a 7 5\r\nMSG d\r\nMSG data.a 7 50\r\n${'y'.repeat(50)}\r\nMSG other 8 5\r\nMSG 7\r\nMSG data.a 7 reply 3\r\nabc\r\nMSG data.b 7 4\r\nevil\r\nHMSG data.a 7 12 14\r\nNATS/1.0\r\n\r\nhi\r\n-ERR 'x'\r\nPONG\r\n`;
 
-test('claimed messages are taken out and everything else is passed on untouched, however the reads fall', () => {
+test('claimed messages are taken out and all other bytes are passed on unchanged, for any reads', () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 40 }), (sizes) => {
       const { passed, events } = feed(wire, sizes);
@@ -51,7 +51,7 @@ test('claimed messages are taken out and everything else is passed on untouched,
   );
 });
 
-test('a claim that has ended, or another one in its place, is not taken for the one before', () => {
+test('an ended claim, or the one that replaces it, does not receive the messages of the other', () => {
   const [first, second]: [string[], string[]] = [[], []];
   let passed = '';
   const splitter = openProtocolSplitter((bytes) => {
@@ -72,7 +72,7 @@ test('a claim that has ended, or another one in its place, is not taken for the 
   });
 });
 
-test('a claim may be of messages that bear another subject than that subscribed to', () => {
+test('a claim may match messages whose subject differs from the subscription', () => {
   const events: string[] = [];
   const splitter = openProtocolSplitter(() => {});
   splitter.claims.set(7, { ...claimed(events), deliveredAs: 'stored.x' });
@@ -80,7 +80,7 @@ test('a claim may be of messages that bear another subject than that subscribed 
   expect(events).toEqual(['begin 2', 'hi', 'unexpected data.a']);
 });
 
-test('a stream comes out of its frames as it went in, however the reads fall', () => {
+test('a stream arrives from its frames unchanged, for any reads', () => {
   fc.assert(
     fc.property(
       fc.uint8Array({ minLength: 1, maxLength: 60_000, size: 'max' }),
@@ -106,7 +106,7 @@ test('a stream comes out of its frames as it went in, however the reads fall', (
   );
 });
 
-test.each([64, 100, 16_000, 1_000_000])('no frame is larger than a connection of %i bytes takes', (most) => {
+test.each([64, 100, 16_000, 1_000_000])('no frame exceeds a max_payload of %i bytes', (most) => {
   const stream = Buffer.alloc(50_000, 'x');
   const sent = Buffer.concat(dataPublications('data.a', 0, stream, most)).toString('latin1');
   const sizes = [...sent.matchAll(/PUB data\.a (\d+)\r\n/g)].map(([, size]) => Number(size));
@@ -120,7 +120,7 @@ test.each([
   ['of an unknown type', 9, '\x09\x00\x00\x00\x00\x00\x00\x00\x00', 9],
   ['of nothing', 0, '', undefined],
   ['an abort with a reason of a megabyte', 1_000_009, '\x02\x00\x00\x00\x00\x00\x00\x00\x00', undefined],
-])('a message %s is no data, and is left to be checked as a word, or is none', (_what, length, bytes, whole) => {
+])('a message %s is not data; it is a possible control message, or invalid', (_what, length, bytes, whole) => {
   const seen: unknown[] = [];
   const handlers: FrameHandlers = {
     header: () => seen.push('data'),
@@ -135,7 +135,7 @@ test.each([
   expect(seen).toEqual([whole]);
 });
 
-test('a data frame whose offset is beyond 2^53 cannot be read', () => {
+test('a data frame with an offset beyond 2^53 is invalid', () => {
   const headers: unknown[] = [];
   const frames = openFrames({ header: (header) => headers.push(header), data: () => {}, word: () => {} });
   frames.begin(20);

@@ -6,7 +6,7 @@ import { manualClock } from '../../../../support/manual-clock.ts';
 
 type Answer = string | Error | Promise<string>;
 
-/** Follows marks by a clock that the test drives; `answer` is what is answered next, and from then on. */
+/** Watches marks with a clock of the test; `answer` sets the answer from then on. */
 function following(answer: Answer) {
   const clock = manualClock();
   const pass = (times = 1) => clock.advance(times * timing.events.bucketMs);
@@ -34,7 +34,7 @@ function following(answer: Answer) {
   return { state, stop, pass };
 }
 
-test('a mark that stays is told of once, and each other one after it', async () => {
+test('an unchanged mark is reported once, and each new mark after it', async () => {
   const { state, pass } = following('1');
   await pass(4);
   expect(state).toMatchObject({ asked: 4, told: 1 });
@@ -45,7 +45,7 @@ test('a mark that stays is told of once, and each other one after it', async () 
   expect(state.told).toBe(3);
 });
 
-test('after a failure the next mark is told of, also where it is the one before', async () => {
+test('after a failure, the next mark is reported, even if it is unchanged', async () => {
   const { state, pass } = following('1');
   await pass();
   state.answer = new Error('no responders');
@@ -56,7 +56,7 @@ test('after a failure the next mark is told of, also where it is the one before'
   expect(state).toMatchObject({ asked: 5, told: 2 });
 });
 
-test('what is forbidden is asked for again on a new connection only', async () => {
+test('a denied request is repeated only after a reconnect', async () => {
   const { state, pass } = following(new PermissionViolationError('no', 'publish', '$JS.API.STREAM.INFO.KV_x'));
   await pass(3);
   expect(state.asked).toBe(1);
@@ -66,7 +66,7 @@ test('what is forbidden is asked for again on a new connection only', async () =
   expect(state).toMatchObject({ asked: 2, told: 1 });
 });
 
-test('a slow answer is waited for, and told of no more when that has ended', async () => {
+test('a slow answer is awaited, but not reported after the watch has ended', async () => {
   const { promise, resolve } = Promise.withResolvers<string>();
   const { state, stop, pass } = following(promise);
   await pass(3);

@@ -120,7 +120,7 @@ describe.each(Object.entries(table))('a lease that is %s', (state, row) => {
   });
 });
 
-test('a receive has time to die before the lock is anyone’s', () => {
+test('a receive has time to end before another holder can take the lock', () => {
   expect(timesFor(30_000).margin).toBe(5000);
   expect(timesFor(4000).margin).toBe(1000);
   expect(deadlineOf(held, times)).toBe(26_000);
@@ -141,7 +141,7 @@ test.each<[string, LeaseState, number, number, boolean]>([
 interface Renewal {
   readonly sent: number;
   readonly expects: number;
-  /** When the server's leader stamped it; the time to live counts from there. */
+  /** The timestamp of the server's leader, from which the time to live counts. */
   stamped?: number;
   fate?: 'stored' | 'refused';
 }
@@ -164,7 +164,7 @@ const moves: fc.Arbitrary<Move[]> = fc.array(
   { minLength: 40, maxLength: 80 },
 );
 
-/** A server that stamps, stores and answers whenever it likes, and a lease that hears of it late or never. */
+/** A server that stores and answers at any time, and a lease that receives the answers late or never. */
 function play(schedule: readonly Move[]): { held: number; renewed: number } {
   let now = 0;
   let state: LeaseState = { held: true, revision: 1, since: 0 };

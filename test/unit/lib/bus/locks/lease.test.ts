@@ -9,7 +9,7 @@ import { manualClock } from '../../../../support/manual-clock.ts';
 const lock = { owner: 'i1', source: 'src', transferHash: 'abc', nonce: 'n1' };
 const { renewsWithinMs, actsWithinMs } = timing.locks;
 
-/** A lease in a bucket that this test answers for; `isAway` while no server answers. */
+/** A lease in a bucket whose answers the test gives; `isAway` while no server answers. */
 function held(ttl = 30_000) {
   const clock = manualClock();
   const bucket = { revision: 7, writes: 0, isAway: false, removed: [] as string[] };
@@ -34,7 +34,7 @@ function held(ttl = 30_000) {
 }
 
 describe('a lease', () => {
-  test('renews itself in time, and is fit to act all the while', async () => {
+  test('is renewed in time, and its holder may always act', async () => {
     const { clock, bucket, lease } = held();
     for (let second = 0; second < 60; second += 1) {
       await clock.advance(1000);
@@ -44,7 +44,7 @@ describe('a lease', () => {
     expect(lease.revision).toBe(bucket.revision);
   });
 
-  test('that cannot be renewed acts no longer at once, and is lost before its time to live ends', async () => {
+  test('that cannot be renewed stops its holder at once, and is lost before its time to live ends', async () => {
     const { clock, bucket, lease } = held(10_000);
     bucket.isAway = true;
     await clock.advance(actsWithinMs + 1);

@@ -2,10 +2,10 @@ import { describe, expect, test } from 'vitest';
 import { settlesWithinMs } from '../../../../../lib/bus/locks/lease-state.ts';
 import { openServerClock } from '../../../../../lib/bus/locks/server-clock.ts';
 
-/** The server's clock at our 0. */
+/** The server's clock at local time 0. */
 const zero = Date.parse('2026-11-30T12:00:00Z');
 
-/** Notes by our clock, each with how far the server's was moved by then; answers take 20 ms. */
+/** Samples at local times, each with the offset of the server's clock; answers take 20 ms. */
 function noted(...notes: readonly (readonly [at: number, moved: number])[]): number {
   const clock = openServerClock();
   for (const [at, moved] of notes) clock.note(zero + at + moved, at - 10, at + 10);
@@ -98,20 +98,20 @@ describe('a server’s clock', () => {
     expect(noted(...notes)).toBeLessThanOrEqual(ms + 20);
   });
 
-  test('that was set forward counts no more when no earlier holder can act', () => {
+  test('that was set forward does not matter when no earlier holder can act', () => {
     const set = [0, 1000, 2000].map((at) => [at + 100, 60_000] as const);
     expect(noted([0, 0], ...set, [settlesWithinMs + 90, 60_000])).toBeGreaterThanOrEqual(60_000);
     expect(noted([0, 0], ...set, [settlesWithinMs + 110, 60_000])).toBeLessThanOrEqual(20);
   });
 
-  test('whose answer took long was set forward so far at most', () => {
+  test('was set forward by at most the duration of a slow answer', () => {
     const clock = openServerClock();
     clock.note(zero, 0, 0);
     clock.note(zero + 9000, 8000, 9000);
     expect(clock.setForward).toBe(1000);
   });
 
-  test('of an answer that tells no time is not known better', () => {
+  test('is not known more exactly by an answer without a time', () => {
     const clock = openServerClock();
     clock.note(undefined, 0, 10);
     expect(clock.setForward).toBe(0);

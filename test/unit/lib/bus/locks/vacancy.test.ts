@@ -13,7 +13,7 @@ const now = Date.parse('2026-11-30T12:00:00Z');
 const created = (ago: number): string => new Date(now - ago).toISOString();
 const old = created(3_600_000);
 
-/** Revision 40 is the last one, and the lock gets 41. */
+/** Revision 40 is the last one, so the lock gets 41. */
 const before: BucketTrace = {
   created: old,
   now,
@@ -98,7 +98,7 @@ const buckets: Record<Bucket, Pick<Taking, 'before' | 'after'> & { revision?: nu
   'tells not when it was written to': { before: { ...before, newest: undefined }, after },
 };
 
-/** What a lock waits for where its key held nothing; a marker says enough by itself. */
+/** What a new lock waits for if its key had no entry; a marker is sufficient evidence. */
 const afterNothing: Record<Bucket, number> = {
   'is quiet': 0,
   'was written to just now': whole - 1000,
@@ -133,7 +133,7 @@ describe.each(Object.keys(keys) as Key[])('I13: a lock whose key was %s', (key) 
     const taking = { found: keys[key], revision: 41, ...buckets[bucket], unbroken };
     const waits = table[key](bucket);
     expect(settlingMs({ ...taking, setForward: 0 })).toBe(waits);
-    // what looks an hour old may be of just now
+    // an entry that seems an hour old may be new
     expect(settlingMs({ ...taking, setForward: 3_600_000 })).toBe(key === 'released' ? 0 : whole);
   });
 });
@@ -143,16 +143,16 @@ test('I13: nobody gets a lock before its last holder has stopped to act, who has
   expect(timing.locks.actsWithinMs).toBeLessThan(settlesWithinMs);
 });
 
-describe('what this process wrote itself', () => {
+describe('a write of this process', () => {
   const trace = (lastRevision: number, newest = now): BucketTrace => ({ ...before, lastRevision, newest });
 
-  test('is not taken for another holder’s', () => {
+  test('does not count as that of another holder', () => {
     const own = openOwnWrites();
     expect(own.without(trace(40, now - 9000)).newest).toBe(now - 9000);
     for (const revision of [41, 42, 43]) own.note(revision);
     expect(own.without(trace(43)).newest).toBe(now - 9000);
   });
-  test('does not hide what another wrote before, in between or after', () => {
+  test('does not hide writes of others before, in between or after', () => {
     const own = openOwnWrites();
     own.without(trace(40, now - 9000));
     for (const revision of [41, 43]) own.note(revision);
@@ -160,25 +160,25 @@ describe('what this process wrote itself', () => {
     expect(own.without(trace(43, now + 1)).newest, 'and is not younger at the next look').toBe(now);
     expect(own.without(trace(44, now + 5)).newest).toBe(now + 5);
   });
-  test('says nothing of a bucket that was never looked at before', () => {
+  test('proves nothing about a bucket that was never read before', () => {
     const own = openOwnWrites();
     own.note(41);
     expect(own.without(trace(41)).newest).toBe(now);
   });
-  test('counts for one bucket: another of the name begins anew', () => {
+  test('counts only for one bucket, not for a later one of the same name', () => {
     const own = openOwnWrites();
     own.without(trace(40, now - 9000));
     own.note(41);
     expect(own.without({ ...trace(41), created: created(10) }).newest).toBe(now);
     expect(own.coverBetween(40, 42)).toBe(false);
   });
-  test('is all that was ever written to a bucket that it made', () => {
+  test('is the only possible one in a bucket that it created', () => {
     const own = openOwnWrites();
     own.without({ ...before, newest: undefined, lastRevision: 0 });
     own.note(1);
     expect(own.without(trace(1)).newest).toBe(Date.parse(old));
   });
-  test('may lie between two revisions without another’s', () => {
+  test('explains a gap between two revisions', () => {
     const own = openOwnWrites();
     own.note(41);
     expect([own.coverBetween(40, 41), own.coverBetween(40, 42), own.coverBetween(40, 43)]).toEqual([true, true, false]);
@@ -217,7 +217,7 @@ describe('an entry under the key of a lock', () => {
   ])('that is %s', (_what, message, expected) => {
     expect(foundIn(message, now)).toEqual({ revision: 9, ...(expected as object) });
   });
-  test('that is not there', () => {
+  test('that does not exist', () => {
     expect(nothingFound).toEqual({ revision: 0, free: true, key: { kind: 'nothing' } });
   });
 });

@@ -23,7 +23,7 @@ test('every bucket and stream has bounds', () => {
   }
 });
 
-test('what is there as wanted does not differ, however the server says that there is no limit', () => {
+test('a stream with the wanted configuration does not differ, in any form of an unlimited value', () => {
   for (const { config } of wanted) expect(differencesOf(config, config)).toEqual([]);
   const status = wanted[1]?.config;
   if (!status) throw new Error('status');
@@ -56,13 +56,13 @@ test.each([
   ]);
 });
 
-test('what else refuses to be purged is left so', () => {
+test('other streams that deny a purge are not changed', () => {
   const status = wanted[1]?.config;
   if (!status) throw new Error('status');
   expect(differencesOf(status, { ...status, deny_purge: true, allow_rollup_hdrs: false })).toEqual([]);
 });
 
-test('what is printed has every bound', () => {
+test('the printed configuration has every bound', () => {
   expect(natsCommand(locks)).toBe(
     "nats stream add KV_zfs-locks --subjects '$KV.zfs-locks.>' --defaults --storage file --discard new --allow-direct --no-allow-rollup --deny-delete --deny-purge --max-msgs-per-subject 1 --max-age 30s --max-msg-size 65536 --max-bytes 268435456 --replicas 3 --description 'zpsend: who receives into which dataset'",
   );

@@ -37,7 +37,7 @@ describe('known vectors, made with another implementation of HKDF and HMAC', () 
     );
   });
 
-  test('of words', () => {
+  test('of control messages', () => {
     expect(wordsOfSource(name, secrets).own.tag(ping).toString('hex')).toBe(
       '030000000000000000000000000000000132ee3a0efbe4dbc07b644a8b0f90b54f',
     );
@@ -52,8 +52,8 @@ describe('known vectors, made with another implementation of HKDF and HMAC', () 
   });
 });
 
-describe('a word', () => {
-  test('of either end is what the other end checks, as text too', () => {
+describe('a control message', () => {
+  test('of either end is accepted by the other end, also as text', () => {
     const [source, target] = [wordsOfSource(name, secrets), wordsOfTarget(name, secrets)];
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 100 }), fc.string({ unit: 'grapheme' }), (bytes, text) => {
@@ -65,7 +65,7 @@ describe('a word', () => {
     );
   });
 
-  test('counts once, and not after a later one; one that was lost on the way is not missed', () => {
+  test('counts once, and not after a later one; a lost one does not matter', () => {
     const [tagger, checker] = [openTagger(key), openChecker(key)];
     const [first, second, third, fourth] = Array.from({ length: 4 }, () => tagger.tag(ping));
     const counts = (word: Buffer | undefined) => word && checker.check(word) !== undefined;
@@ -74,7 +74,7 @@ describe('a word', () => {
     );
   });
 
-  test('with any bit of it flipped, cut short, or longer does not count, and harms nothing', () => {
+  test('with a flipped bit, or of another length, is ignored', () => {
     const tagged = openTagger(key).tag(Buffer.from('{"type":"done"}'));
     const checker = openChecker(key);
     for (let bit = 0; bit < tagged.length * 8; bit += 1) {
@@ -94,19 +94,19 @@ describe('a word', () => {
     ['of another target', { ...name, target: 'smos-02' }, secrets],
     ['with another secret of the source', name, { ...secrets, source: other(secrets.source) }],
     ['with another secret of the target', name, { ...secrets, target: other(secrets.target) }],
-  ])('%s does not count at either end', (_what, otherName, otherSecrets) => {
+  ])('%s is ignored by both ends', (_what, otherName, otherSecrets) => {
     const [source, target] = [wordsOfSource(otherName, otherSecrets), wordsOfTarget(otherName, otherSecrets)];
     expect(wordsOfTarget(name, secrets).peer.check(source.own.tag(ping))).toBeUndefined();
     expect(wordsOfSource(name, secrets).peer.check(target.own.tag(ping))).toBeUndefined();
   });
 
-  test('does not count at the end that said it', () => {
+  test('is ignored by the end that sent it', () => {
     const [source, target] = [wordsOfSource(name, secrets), wordsOfTarget(name, secrets)];
     expect(source.peer.check(source.own.tag(ping))).toBeUndefined();
     expect(target.peer.check(target.own.tag(ping))).toBeUndefined();
   });
 
-  test('of a source that has not heard the answer counts by its own secret alone', () => {
+  test('of a source without the reply is authenticated by its own secret only', () => {
     const target = wordsOfTarget(name, secrets);
     expect(target.peer.check(taggerOfRequest(name, secrets.source).tag(ping))).toEqual(ping);
     expect(target.peer.check(taggerOfRequest(name, other(secrets.source)).tag(ping))).toBeUndefined();
@@ -117,7 +117,7 @@ describe('a word', () => {
     (text) => expect(checkText(openChecker(key), text)).toBeUndefined(),
   );
 
-  test('of one of several speakers counts once, whoever said it', () => {
+  test('of one of several senders counts once', () => {
     const keys = [key, keyFrom([secrets.target], ['source', 'smos-01'])];
     const checker = checkerOf(keys.map(openChecker));
     for (const one of keys) {
@@ -128,7 +128,7 @@ describe('a word', () => {
   });
 });
 
-test('secrets are 32 random bytes in the form that a request has', () => {
+test('secrets are 32 random bytes in the form of a request', () => {
   const made = Array.from({ length: 100 }, newSecret);
   expect(new Set(made).size).toBe(100);
   for (const secret of made) expect(secretSchema.parse(secret)).toBe(secret);

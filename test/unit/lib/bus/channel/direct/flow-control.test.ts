@@ -9,7 +9,7 @@ import type { FrameHeader } from '../../../../../../lib/bus/channel/direct/frame
 
 const frame = (type: FrameHeader['type'], offset: number): FrameHeader => ({ type, offset });
 
-/** A window whose first credit is out. */
+/** A window after the first credit. */
 function granted(size: number): ReceiveWindow {
   const window = openReceiveWindow(size);
   window.grant();
@@ -17,7 +17,7 @@ function granted(size: number): ReceiveWindow {
 }
 
 describe('the receiver', () => {
-  test('takes what follows on what it has, up to the credit', () => {
+  test('accepts consecutive bytes up to the credit', () => {
     const window = granted(100);
     expect(window.accept(frame('data', 0), 60)).toBeUndefined();
     expect(window.accept(frame('data', 60), 40)).toBeUndefined();
@@ -47,7 +47,7 @@ describe('the receiver', () => {
     expect(window.accept(header, header.type === 'data' ? 1 : 0)).toBe('after-end');
   });
 
-  test('hears the end again, an abort at any time, and a ping of a sender that has sent no more than has come', () => {
+  test('accepts a repeated end, an abort at any time, and a ping whose bytes have all arrived', () => {
     const window = granted(100);
     window.accept(frame('data', 0), 10);
     expect(window.accept(frame('ping', 10), 0)).toBeUndefined();
@@ -57,14 +57,14 @@ describe('the receiver', () => {
     expect(window.accept(frame('abort', 5), 20)).toBeUndefined();
   });
 
-  test('learns from a ping that something was lost on the way', () => {
+  test('detects lost frames by a ping', () => {
     const window = granted(100);
     window.accept(frame('data', 0), 10);
     expect(window.accept(frame('ping', 11), 0)).toBe('gap');
     expect(window.accept(frame('ping', 9), 0)).toBe('gap');
   });
 
-  test('grants again when a quarter of the window was consumed', () => {
+  test('grants credit after a quarter of the window was consumed', () => {
     const window = granted(100);
     window.accept(frame('data', 0), 100);
     expect(window.consume(24)).toBe(false);
@@ -73,7 +73,7 @@ describe('the receiver', () => {
     expect(window.consume(24)).toBe(false);
   });
 
-  test('takes nothing before its first credit, and grants no more at once than it is told', () => {
+  test('accepts nothing before its first credit, and grants no more than the limit', () => {
     const window = openReceiveWindow(100);
     expect(window.accept(frame('data', 0), 1)).toBe('beyond-credit');
     expect([window.grant(30), window.owes]).toEqual([30, true]);
@@ -111,11 +111,11 @@ describe('the receiver', () => {
 });
 
 describe('the sender', () => {
-  test('sends nothing before the receiver has spoken', () => {
+  test('sends nothing before the first credit', () => {
     expect(openSendWindow(100).room).toBe(0);
   });
 
-  test('takes an older grant for what it is', () => {
+  test('ignores an older credit', () => {
     const window = openSendWindow(100);
     window.granted(150);
     window.granted(100);

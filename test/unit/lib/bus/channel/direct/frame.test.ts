@@ -10,7 +10,7 @@ import {
 
 const types: FrameType[] = ['data', 'end', 'abort', 'ping'];
 
-test('every type and every offset up to 2^53 survives the wire', () => {
+test('every type and every offset up to 2^53 survives encoding', () => {
   fc.assert(
     fc.property(fc.constantFrom(...types), fc.maxSafeNat(), (type, offset) => {
       const frame = Buffer.alloc(headerBytes);
@@ -20,7 +20,7 @@ test('every type and every offset up to 2^53 survives the wire', () => {
   );
 });
 
-test('a control frame carries its body behind the header', () => {
+test('a control frame has its body after the header', () => {
   const frame = controlFrame('abort', 7, '{"code":"ABORTED"}');
   expect(readHeader(frame)).toEqual({ type: 'abort', offset: 7 });
   expect(frame.subarray(headerBytes).toString()).toBe('{"code":"ABORTED"}');
@@ -31,6 +31,6 @@ test.each([
   ['eight bytes', '0000000000000000'],
   ['an unknown type', '040000000000000000'],
   ['an offset beyond 2^53', '000020000000000000'],
-])('%s is no frame', (_what, hex) => {
+])('%s is not a frame', (_what, hex) => {
   expect(readHeader(Buffer.from(hex, 'hex'))).toBeUndefined();
 });

@@ -5,7 +5,7 @@ import { openInput } from '../../../../../../lib/bus/channel/direct/receive-inpu
 import { openPooledReader, type PoolBuffer } from '../../../../../../lib/bus/data-connection/buffer-pool.ts';
 import { openProtocolSplitter } from '../../../../../../lib/bus/data-connection/protocol-splitter.ts';
 
-/** Memory that counts who holds it. */
+/** Memory that counts its references. */
 function aPoolBuffer() {
   let holders = 0;
   const poolBuffer: PoolBuffer = {
@@ -22,7 +22,7 @@ function aPoolBuffer() {
 
 const open = () => openInput({ underPressure: () => false, written: () => {} });
 
-test('an input that is cut lets go of what waits for a zfs receive that has not begun', () => {
+test('a cut input releases the bytes that wait for a zfs receive that has not started', () => {
   const [waiting, filling] = [aPoolBuffer(), aPoolBuffer()];
   const input = open();
   input.push(waiting.poolBuffer.bytes, waiting.poolBuffer);
@@ -33,10 +33,10 @@ test('an input that is cut lets go of what waits for a zfs receive that has not 
   expect([waiting.holders(), filling.holders()]).toEqual([0, 0]);
 });
 
-test('an input that is cut lets go of what a zfs receive does not take any more', async () => {
+test('a cut input releases the bytes that a zfs receive does not read', async () => {
   const { poolBuffer, holders } = aPoolBuffer();
   let unwritten = (_: Error): void => {};
-  // as a pipe: a write under way fails when it is closed
+  // like a pipe: a running write fails when it is closed
   const stuck = new Writable({
     write(_, __, done) {
       unwritten = done;
@@ -58,7 +58,7 @@ test('an input that is cut lets go of what a zfs receive does not take any more'
   await expect.poll(holders).toBe(0);
 });
 
-test('an input that was cut takes nothing more, and holds nothing', () => {
+test('a cut input accepts nothing more, and keeps no memory', () => {
   const { poolBuffer, holders } = aPoolBuffer();
   const input = open();
   input.cut();
@@ -67,7 +67,7 @@ test('an input that was cut takes nothing more, and holds nothing', () => {
   expect(holders()).toBe(0);
 });
 
-/** Looks at what it was given only when it is done with that, as a pipe may. */
+/** Reads its input only at the end of a write, as a pipe may. */
 function slowSink() {
   const taken: Buffer[] = [];
   const waiting: (() => void)[] = [];
@@ -89,7 +89,7 @@ function slowSink() {
   return { sink, take: () => waiting.shift()?.(), taken: () => Buffer.concat(taken).toString('latin1') };
 }
 
-test('two streams that share memory come out as they went in, however the reads fall and the sinks lag', async () => {
+test('two streams that share memory arrive unchanged, for any reads and slow sinks', async () => {
   const messages = fc.array(
     fc.record({ id: fc.constantFrom(7, 8), body: fc.stringMatching(/^[a-z]{1,90}$/), isForeign: fc.boolean() }),
     { minLength: 1, maxLength: 60 },

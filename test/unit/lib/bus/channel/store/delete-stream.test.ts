@@ -41,14 +41,14 @@ describe('a complete stream', () => {
     },
   );
 
-  test('keeps its manifest until its receipts are recorded, and loses it after its segments', () => {
+  test('keeps its manifest until its receipts are recorded and its segments are deleted', () => {
     expect(piecesToDelete(settled(done('delivered'), false, 0))).toEqual([]);
     expect(piecesToDelete(settled(done('delivered'), true, 0))).toEqual([[manifest]]);
   });
 
-  test('stays where nothing tells for whom it is', () => expect(piecesToDelete(settled([], true))).toEqual([]));
+  test('stays if its targets are unknown', () => expect(piecesToDelete(settled([], true))).toEqual([]));
 
-  test('needs a receipt of each target at its own place', () => {
+  test('needs a receipt of each target at its index', () => {
     const stream = storedStream('stream1', ['one', 'pool/a'], ['two', 'pool/a'], ['two', 'pool/b']);
     const receipts = [
       receiptOf('one', 'stream1', 'done'),
@@ -87,7 +87,7 @@ test.each<[string, Deletion, string[][]]>([
   ],
 ])('the stream of a failed transfer %s', (_, deletion, pieces) => expect(piecesToDelete(deletion)).toEqual(pieces));
 
-describe('to delete', () => {
+describe('deletion', () => {
   /** @param fails names that cannot be removed */
   function bucketWith(...fails: string[]) {
     const removed: string[] = [];
@@ -99,7 +99,7 @@ describe('to delete', () => {
   }
   const failed = { reason: 'failed', id: 'stream1', segments: 20, hasEnded: true } as const;
 
-  test('ends between two groups of objects when it is told to', async () => {
+  test('stops between two groups of objects when it is aborted', async () => {
     const { removed, bucket } = bucketWith();
     const stop = new AbortController();
     const remove = async (name: string) => {
@@ -113,29 +113,29 @@ describe('to delete', () => {
     expect(removed.slice(8)).toHaveLength(21);
   });
 
-  test('fails before the manifest of a settled stream where a segment stays', async () => {
+  test('fails before the manifest of a settled stream if a segment remains', async () => {
     const { removed, bucket } = bucketWith(zero);
     await expect(deleteStored(bucket, settled(done('delivered'), true))).rejects.toThrow(zero);
     expect(removed).toEqual([one]);
   });
 
-  test('leaves the segments of a failed transfer while its manifest stays', async () => {
+  test('keeps the segments of a failed transfer while its manifest remains', async () => {
     const { removed, bucket } = bucketWith(manifest);
     await expect(deleteStored(bucket, failed)).rejects.toThrow(manifest);
     expect(removed).toEqual([]);
   });
 
-  test('goes on with the segments of a failed transfer, which nothing else tries again soon', async () => {
+  test('continues with the segments of a failed transfer, which nothing else retries soon', async () => {
     const { removed, bucket } = bucketWith(zero);
     await expect(deleteStored(bucket, failed)).rejects.toThrow(zero);
     expect(removed).toHaveLength(20);
   });
 
-  test('finds incomplete what has no manifest, of a listing in which nothing was completed in between', async () => {
+  test('a stream without a manifest is incomplete only in a listing without a concurrent completion', async () => {
     const names: string[] = [];
     const bucket = {
       withChunks: async () => {
-        // completed meanwhile
+        // completed during the listing
         names.push('stream1/000000', 'stream1/manifest');
         return ['stream1/000000', 'stream2/000000', 'stream2/manifest', 'known/dst/pool/a'];
       },

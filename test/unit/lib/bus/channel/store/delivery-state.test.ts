@@ -40,7 +40,7 @@ const events: Record<EventName, DeliveryEvent> = {
   online: { type: 'online', since: 7 },
 };
 
-/** A receipt counts whatever was known before. */
+/** A receipt counts in every state. */
 const byReceipt: Record<Exclude<EventName, 'online'>, DeliveryState> = {
   running: { type: 'claimed' },
   'running, error': { type: 'blocked', error: full },
@@ -89,7 +89,7 @@ describe('the deliveries of a store', () => {
     ]);
   });
 
-  test('take the receipt of their own target, stream and place, and no other', () => {
+  test('accept only receipts of their target, stream and index', () => {
     expect(shown(receiptOf('two', 'stream1', 'done', 1), receiptOf('one', 'stream2', 'failed'))).toEqual([
       ['stream1.0', 'one', 'stored'],
       ['stream1.1', 'two', 'delivered'],

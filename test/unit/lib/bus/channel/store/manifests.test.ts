@@ -14,7 +14,7 @@ import { datasetNames, hostNames } from '../../../plan/legal-names.ts';
 const id = fc.stringMatching(/^[A-Za-z0-9]{6,32}$/);
 
 describe('names in the store', () => {
-  test('come back as they were', () => {
+  test('decode to the same values', () => {
     const names: fc.Arbitrary<StoredName> = fc.oneof(
       id.map((id) => ({ kind: 'manifest' as const, id })),
       fc.tuple(id, fc.nat(99_999)).map(([id, at]) => ({ kind: 'segment' as const, id, at })),
@@ -32,7 +32,7 @@ describe('names in the store', () => {
     (name) => expect(parseStoredName(name)).toBeUndefined(),
   );
 
-  test('keys of receipts come back as they were', () => {
+  test('keys of receipts decode to the same values', () => {
     fc.assert(
       fc.property(hostNames, hostNames, id, fc.nat(15), (target, source, id, place) => {
         expect(parseReceiptKey(receiptKey(target, source, id, place))).toEqual({ target, source, id, place });
@@ -40,7 +40,7 @@ describe('names in the store', () => {
     );
   });
 
-  test.each(['', 'a.delivered.b.c', 'a.to.b.cccccc.0', 'a.b.delivered.c.dddddd.0'])('"%s" is no receipt', (key) =>
+  test.each(['', 'a.delivered.b.c', 'a.to.b.cccccc.0', 'a.b.delivered.c.dddddd.0'])('"%s" is not a receipt', (key) =>
     expect(parseReceiptKey(key)).toBeUndefined(),
   );
 });
@@ -50,7 +50,7 @@ describe('a manifest', () => {
   const of = (manifest: Parameters<typeof contradiction>[0], name = 'abcdef/manifest', owner = 'src') =>
     contradiction(manifest, name, owner);
 
-  test('that fits its place is taken', () => expect(of(good)).toBeUndefined());
+  test('that matches its key is accepted', () => expect(of(good)).toBeUndefined());
 
   test.each<[string, string | undefined]>([
     ['of another stream', of(good, 'ghijkl/manifest')],

@@ -12,7 +12,7 @@ const { targets } = storedStream('stream1', ['dst', 'pool/a']);
 const more = storedStream('stream2', ['other', 'pool/a']).targets;
 const segments = (count: number): string[] => Array.from({ length: count }, (_, at) => `stream1/00000${at}`);
 
-/** A bucket in memory, whose puts wait until they are let through. */
+/** A bucket in memory, whose puts wait until the test completes them. */
 function storeWith(options: Partial<StoreSenderOptions> = {}) {
   const log: string[] = [];
   const contents = new Map<string, Buffer>();
@@ -45,7 +45,7 @@ function storeWith(options: Partial<StoreSenderOptions> = {}) {
     sender.take(bytes);
     sender.keep?.(Buffer.alloc(bytes));
   };
-  /** Lets a put through, or fails it. */
+  /** Completes a put, or fails it. */
   const settle = async (name: string, error?: ZpsendError) => {
     await clock.advance(0);
     const gate = held.get(name);
@@ -61,7 +61,7 @@ function storeWith(options: Partial<StoreSenderOptions> = {}) {
 
 const unreachable = new ZpsendError('UNREACHABLE', 'gone', { reason: 'no-bucket' });
 
-describe('a stream on its way into the store', () => {
+describe('a stream that is being stored', () => {
   test('is complete with its manifest, which comes after all segments', async () => {
     const { sender, send, settle, log, manifest } = storeWith();
     send(2 * segment + 5);
@@ -77,7 +77,7 @@ describe('a stream on its way into the store', () => {
     expect(manifest().digests).toHaveLength(3);
   });
 
-  test('has room for what fits into the segments in memory, and is told when there is more', async () => {
+  test('accepts what fits in the segments in memory, and is called when there is space again', async () => {
     const { sender, send, settle } = storeWith();
     let changes = 0;
     sender.onChange(() => changes++);
@@ -92,7 +92,7 @@ describe('a stream on its way into the store', () => {
     expect(sender.room).toBe(0);
   });
 
-  test('that fails is deleted without its manifest, once nothing is being put', async () => {
+  test('that fails is deleted without a manifest after its running puts', async () => {
     const { sender, send, settle, log, cleared } = storeWith();
     send(3 * segment);
     await settle('stream1/000000');
@@ -105,7 +105,7 @@ describe('a stream on its way into the store', () => {
     expect(await sender.final).toMatchObject({ type: 'failed', error: { code: 'ABORTED' } });
   });
 
-  test('whose manifest may be stored loses that first', async () => {
+  test('whose manifest may be stored is deleted manifest first', async () => {
     const { sender, send, settle, log, cleared } = storeWith();
     send(segment);
     sender.end();
@@ -116,7 +116,7 @@ describe('a stream on its way into the store', () => {
     expect(await sender.final).toMatchObject({ type: 'failed', error: { code: 'UNREACHABLE' } });
   });
 
-  test('is not completed where another instance has deleted a segment', async () => {
+  test('is not completed if another instance has deleted a segment', async () => {
     const { sender, send, settle, contents, held } = storeWith();
     send(2 * segment);
     await settle('stream1/000000');
@@ -142,14 +142,14 @@ describe('a stream on its way into the store', () => {
     expect(await sender.final).toMatchObject({ type: 'failed', error: { code: 'NO_SPACE' } });
   });
 
-  test('that is larger than the store is put no further', async () => {
+  test('that is larger than the store is not stored further', async () => {
     const { sender, send, held } = storeWith({ bound: 2 * segment });
     send(3 * segment);
     expect(await sender.final).toMatchObject({ type: 'failed', error: { details: { reason: 'too-large' } } });
     expect([...held.keys()]).toEqual(['stream1/000000']);
   });
 
-  test('may be left to another one, whose manifest then names both targets', async () => {
+  test('can be left to another one, whose manifest then names both targets', async () => {
     const [first, second] = [storeWith(), storeWith({ id: 'stream2', targets: more })];
     if (first.sender.keeping) second.sender.keeping?.leaveTo(first.sender.keeping);
     for (const { send, sender } of [first, second]) {
@@ -163,7 +163,7 @@ describe('a stream on its way into the store', () => {
     expect(first.manifest().targets).toEqual([...targets, ...more]);
   });
 
-  test('that was left to another one takes its target out when it fails', async () => {
+  test('that was left to another one removes its target from it when it fails', async () => {
     const [first, second] = [storeWith(), storeWith({ id: 'stream2', targets: more })];
     if (first.sender.keeping) second.sender.keeping?.leaveTo(first.sender.keeping);
     second.sender.close();
