@@ -164,7 +164,7 @@ const moves: fc.Arbitrary<Move[]> = fc.array(
   { minLength: 40, maxLength: 80 },
 );
 
-/** A server that stores and answers at any time, and a lease that receives the answers late or never. */
+/** A server that stamps, stores and answers at any time, and a lease that receives the answers late or never. */
 function play(schedule: readonly Move[]): { held: number; renewed: number } {
   let now = 0;
   let state: LeaseState = { held: true, revision: 1, since: 0 };
@@ -222,7 +222,7 @@ function play(schedule: readonly Move[]): { held: number; renewed: number } {
   return { held: steps, renewed };
 }
 
-test('I13: whatever is lost or late, a lease ends before the server gives the lock to anyone else', () => {
+test('I13: a lease ends before the server gives the lock to another holder, for any lost or late messages', () => {
   let renewals = 0;
   fc.assert(
     fc.property(moves, (schedule) => {

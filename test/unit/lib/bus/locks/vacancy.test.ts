@@ -138,7 +138,7 @@ describe.each(Object.keys(keys) as Key[])('I13: a lock whose key was %s', (key) 
   });
 });
 
-test('I13: nobody gets a lock before its last holder has stopped to act, who has renewed or found out by then', () => {
+test('I13: a new holder gets a lock only after the last one has renewed, stopped, or noticed the loss', () => {
   expect(timing.locks.renewsWithinMs).toBeLessThan(timing.locks.actsWithinMs);
   expect(timing.locks.actsWithinMs).toBeLessThan(settlesWithinMs);
 });

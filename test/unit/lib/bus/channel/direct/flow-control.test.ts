@@ -124,7 +124,7 @@ describe('the sender', () => {
     expect(window).toMatchObject({ room: 90, consumed: 50 });
   });
 
-  test('I8: keeps no more than a window unwritten, whatever it is granted', () => {
+  test('I8: keeps no more than a window unwritten, for any grants', () => {
     const window = openSendWindow(100);
     window.granted(1e9);
     window.take(100);
