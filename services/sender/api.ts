@@ -1,7 +1,7 @@
 import type { Served } from '../../lib/bus/rpc/serve.ts';
 import { serveVerb, type VerbService } from '../../lib/bus/rpc/serve-verbs.ts';
 import { type SenderVerb, subjects } from '../../lib/bus/subjects.ts';
-import { jobContextsOf, requestsOf } from '../../lib/plan/request/accept-request.ts';
+import { jobContextsOf, requestPerTarget } from '../../lib/plan/request/accept-request.ts';
 import { jobRequestSchema, jobStatusRequestSchema } from '../../schemas/job.ts';
 import { type SendStart, sendRequestSchema, sendStartSchema } from '../../schemas/plan.ts';
 import { policiesRequestSchema } from '../../schemas/policy.ts';
@@ -113,7 +113,7 @@ function jobEndpoints({ options, jobs, takeover }: SenderParts): Served[] {
   const service = serviceOf(options);
 
   async function start(asked: SendStart, from?: string): Promise<object> {
-    const contexts = jobContextsOf(host, requestsOf(asked));
+    const contexts = jobContextsOf(host, requestPerTarget(asked));
     const ids = jobs.start(contexts, from === undefined ? {} : { from }).map(({ id }) => id);
     return Array.isArray(asked.to) ? { jobs: ids, host } : { job: ids[0], host };
   }

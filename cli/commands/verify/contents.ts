@@ -52,8 +52,8 @@ async function contentFor(
   if ('incomparable' in reading) return { state: 'incomparable', reason: reading.incomparable };
   const { raw } = reading;
   // if one side fails, the other can stop
-  const vain = new AbortController();
-  const signal = AbortSignal.any([reader.signal, vain.signal]);
+  const otherFailed = new AbortController();
+  const signal = AbortSignal.any([reader.signal, otherFailed.signal]);
   const progress = new Map<string, string>();
   const read = async (side: Side, snapshot: string) => {
     const onDigest = (digest: Digest) => {
@@ -62,7 +62,7 @@ async function contentFor(
     };
     const onBusy = (message: string) => reader.io.err(`zpsend: ${message}; retrying`);
     const outcome = await readSnapshot(reader.bus, side, { snapshot, raw }, signal, { onDigest, onBusy });
-    if ('error' in outcome) vain.abort();
+    if ('error' in outcome) otherFailed.abort();
     return outcome;
   };
   const [here, there] = await Promise.all([
@@ -70,6 +70,6 @@ async function contentFor(
     read(target, `${dataset.target}@${row.target.name}`),
   ]);
   // the side that failed first has the reason
-  const isVain = 'error' in here && here.error.code === 'ABORTED' && 'error' in there;
-  return isVain ? contentOf(row.source.guid, there, there) : contentOf(row.source.guid, here, there);
+  const targetFailedFirst = 'error' in here && here.error.code === 'ABORTED' && 'error' in there;
+  return targetFailedFirst ? contentOf(row.source.guid, there, there) : contentOf(row.source.guid, here, there);
 }

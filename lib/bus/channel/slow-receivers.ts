@@ -1,5 +1,5 @@
 /** How one receiver of a shared stream fares at the moment. */
-export interface Fares<Receiver> {
+export interface ReceiverSample<Receiver> {
   readonly receiver: Receiver;
   /** It has no room, so the stream waits for it. */
   readonly full: boolean;
@@ -9,39 +9,39 @@ export interface Fares<Receiver> {
 
 /** Who of several receivers holds the others up. */
 export interface Stragglers<Receiver> {
-  /** Takes account of one look at all of them. Returns one that is to be left behind. */
-  look(all: readonly Fares<Receiver>[], now: number): Receiver | undefined;
+  /** Records one sample of all receivers; returns the one to drop. */
+  sample(all: readonly ReceiverSample<Receiver>[], now: number): Receiver | undefined;
 }
 
-interface Look<Receiver> {
-  readonly all: readonly Fares<Receiver>[];
+interface Sample<Receiver> {
+  readonly all: readonly ReceiverSample<Receiver>[];
   readonly at: number;
 }
 
 /**
- * A receiver is a straggler when the stream had to wait for it in most of the last `looks`, and another one had nothing to do for more
+ * A receiver is a straggler when the stream had to wait for it in most of the last `samples`, and another one had nothing to do for more
  * than half of that time: without it, that one could be twice as fast. One that is only a little slower is borne, and so is a pause.
  */
-export function openStragglers<Receiver>(looks: number): Stragglers<Receiver> {
-  let seen: Look<Receiver>[] = [];
+export function openStragglers<Receiver>(samples: number): Stragglers<Receiver> {
+  let kept: Sample<Receiver>[] = [];
 
   const isSlow = (receiver: Receiver): boolean =>
-    seen.filter(({ all }) => all.some((one) => one.full && one.receiver === receiver)).length > looks / 2;
+    kept.filter(({ all }) => all.some((one) => one.full && one.receiver === receiver)).length > samples / 2;
 
-  /** Since the first look that is remembered. */
-  function isIdle({ receiver, idleMs }: Fares<Receiver>, now: number): boolean {
-    const [first] = seen;
+  /** Was it idle for over half the time since the oldest sample? */
+  function isIdle({ receiver, idleMs }: ReceiverSample<Receiver>, now: number): boolean {
+    const [first] = kept;
     const before = first?.all.find((one) => one.receiver === receiver);
     return first !== undefined && before !== undefined && idleMs - before.idleMs > (now - first.at) / 2;
   }
 
   return {
-    look(all, now) {
-      seen = [...seen, { all, at: now }].slice(-looks);
-      if (seen.length < looks || !all.some((one) => isIdle(one, now))) return undefined;
+    sample(all, now) {
+      kept = [...kept, { all, at: now }].slice(-samples);
+      if (kept.length < samples || !all.some((one) => isIdle(one, now))) return undefined;
       const straggler = all.find((one) => one.full && isSlow(one.receiver) && !isIdle(one, now));
       // those that are left are judged anew
-      if (straggler) seen = [];
+      if (straggler) kept = [];
       return straggler?.receiver;
     },
   };

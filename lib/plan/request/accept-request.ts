@@ -7,7 +7,7 @@ import { targetDatasetOf } from './target-name.ts';
 import { assertNoOverlap } from './target-overlap.ts';
 import { requestFault } from './validate-request.ts';
 
-/** A request that is validated, or why it cannot be carried out whatever the datasets hold. */
+/** A request that is validated, or why it is invalid for any datasets. */
 export function jobContextOf(sourceHost: string, request: SendRequest): JobContext | Refusal {
   const context: JobContext = {
     sourceHost,
@@ -36,5 +36,5 @@ export function jobContextsOf(sourceHost: string, requests: readonly SendRequest
 }
 
 /** One request for each target. */
-export const requestsOf = ({ to, ...what }: SendStart): SendRequest[] =>
+export const requestPerTarget = ({ to, ...what }: SendStart): SendRequest[] =>
   [to].flat().map((target) => ({ ...what, to: target }));

@@ -28,7 +28,7 @@ type Preparation = 'discard' | 'make-parents' | 'clear';
 
 export interface ReceiveState {
   readonly phase: ReceivePhase;
-  /** Never two: a dataset with partial state has parents. */
+  /** At most one: partial state exists only where all parents exist. */
   readonly prepare: Preparation | 'nothing';
   /** Why it failed. */
   readonly error?: ErrorBody;

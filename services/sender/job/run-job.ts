@@ -125,7 +125,7 @@ function startChains(run: JobRun, datasets: readonly DatasetPlan[], delivery: De
       plans: datasets,
       parallel: request.parallel ?? deps.parallel,
       progress: run.progress,
-      status: status,
+      status,
       replan: replanner(
         context,
         () => makePlan(run),
@@ -138,7 +138,7 @@ function startChains(run: JobRun, datasets: readonly DatasetPlan[], delivery: De
         // the target has yet to receive a stored stream
         status[delivery.channel === 'direct' ? 'arrived' : 'stored'](datasetOf(step.to.name), step.to.guid);
       },
-      jobLog: jobLog,
+      jobLog,
       failed: (dataset, error, evidence) => {
         run.firstFailure ??= { dataset, error, evidence };
       },

@@ -16,8 +16,8 @@ export interface BroadcastOptions {
   readonly clock?: Clock;
 }
 
-/** How often it is looked who holds up whom, in milliseconds; so many looks are remembered. */
-const looks = 40;
+/** How many samples of the receivers are kept. */
+const samples = 40;
 
 /**
  * Sends all of `source` once, to every subscriber from its first byte on, no faster than the slowest of them takes it. One that fails
@@ -33,10 +33,10 @@ export async function broadcast(
   let offset = 0;
   const living = (): Subscriber[] => subscribers.filter(({ over }) => !over);
   const least = (rooms: number[]): number => Math.max(0, Math.min(...rooms));
-  const stragglers = openStragglers<Subscriber>(looks);
-  const stopLooking = clock.every(timing.direct.slowReceiverMs, () => {
+  const stragglers = openStragglers<Subscriber>(samples);
+  const stopSampling = clock.every(timing.direct.slowReceiverMs, () => {
     const all = living().map((receiver) => ({ receiver, full: receiver.room <= 0, idleMs: receiver.idleMs }));
-    stragglers.look(all, clock.now())?.leaveBehind();
+    stragglers.sample(all, clock.now())?.leaveBehind();
   });
   try {
     await pump(sourceOf(source), {
@@ -78,6 +78,6 @@ export async function broadcast(
       },
     });
   } finally {
-    stopLooking();
+    stopSampling();
   }
 }

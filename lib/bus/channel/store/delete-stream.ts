@@ -66,7 +66,7 @@ const segmentsOf = (id: string, count: number): string[] =>
 const deletedAtOnce = 8;
 
 /**
- * Deletes a stored stream, or what there is of it. Nothing else deletes from a store, except the age limit of its bucket.
+ * Deletes a stored stream, or what there is of it. No other code deletes a stored stream; the bucket's age limit may.
  * @returns false where the signal has ended it
  * @throws ZpsendError what could not be deleted; a failed transfer's other segments are deleted before, since it has no second try
  */

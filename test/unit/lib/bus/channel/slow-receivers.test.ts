@@ -1,18 +1,22 @@
 import { describe, expect, test } from 'vitest';
-import { type Fares, openStragglers } from '../../../../../lib/bus/channel/slow-receivers.ts';
+import { openStragglers, type ReceiverSample } from '../../../../../lib/bus/channel/slow-receivers.ts';
 
-const looks = 10;
-const lookMs = 100;
+const samples = 10;
+const sampleMs = 100;
 
 /** Each word is one sample: the full receivers, as `a` or `ab`, or `-` for none. `idle` is the share of time in which each is idle. */
 function judged(words: string[], idle: Record<string, number>): string | undefined {
-  const stragglers = openStragglers<string>(looks);
+  const stragglers = openStragglers<string>(samples);
   let last: string | undefined;
   for (const [at, word] of words.entries()) {
     const all = Object.entries(idle).map(
-      ([receiver, share]): Fares<string> => ({ receiver, full: word.includes(receiver), idleMs: share * at * lookMs }),
+      ([receiver, share]): ReceiverSample<string> => ({
+        receiver,
+        full: word.includes(receiver),
+        idleMs: share * at * sampleMs,
+      }),
     );
-    last = stragglers.look(all, at * lookMs);
+    last = stragglers.sample(all, at * sampleMs);
   }
   return last;
 }
@@ -26,7 +30,7 @@ describe('a straggler', () => {
 
   test.each<[string, string[], Record<string, number>]>([
     ['one that is only a little slower, though always full', times(30, 'a'), { a: 0, b: 0.1 }],
-    ['one that is full in half of the looks', [...times(5, '-'), ...times(5, 'a')], { a: 0, b: 0.9 }],
+    ['one that is full in half of the samples', [...times(5, '-'), ...times(5, 'a')], { a: 0, b: 0.9 }],
     ['one of which little was seen yet', times(9, 'a'), { a: 0, b: 0.9 }],
     ['one that has caught up', [...times(9, 'a'), '-'], { a: 0, b: 0.9 }],
     ['one whose window is small, and which has nothing to do either', times(30, 'a'), { a: 0.7, b: 0.7 }],
@@ -37,17 +41,17 @@ describe('a straggler', () => {
   });
 
   test('is reported once, and then the samples of the others start again', () => {
-    const stragglers = openStragglers<string>(looks);
-    const told = times(3 * looks, 'a').map((_, at) =>
-      stragglers.look(
+    const stragglers = openStragglers<string>(samples);
+    const told = times(3 * samples, 'a').map((_, at) =>
+      stragglers.sample(
         [
           { receiver: 'a', full: true, idleMs: 0 },
-          { receiver: 'b', full: false, idleMs: at * lookMs },
+          { receiver: 'b', full: false, idleMs: at * sampleMs },
         ],
-        at * lookMs,
+        at * sampleMs,
       ),
     );
     expect(told.filter((one) => one !== undefined)).toHaveLength(3);
-    expect(told.indexOf('a')).toBe(looks - 1);
+    expect(told.indexOf('a')).toBe(samples - 1);
   });
 });
