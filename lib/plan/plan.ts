@@ -2,7 +2,7 @@ import type { Inventory } from '../../schemas/inventory.ts';
 import { poolOf } from '../../schemas/names.ts';
 import type { Plan, Step } from '../../schemas/plan.ts';
 import { withModified } from './conflict/modified.ts';
-import { type Draft, policyOf, underPolicy } from './conflict/resolve.ts';
+import { conflictPolicyOf, type Draft, underPolicy } from './conflict/resolve.ts';
 import type { DatasetPlans } from './dataset-plan.ts';
 import { findDataset, findSubtree } from './inventory/listing.ts';
 import { type Matched, matchTargets } from './match/match-targets.ts';
@@ -47,7 +47,7 @@ function planListed(
 ): DatasetPlans | Refusal {
   const fault = otherHost(context, target) ?? noPool(context, target);
   if (fault) return fault;
-  const policy = policyOf(context.request);
+  const policy = conflictPolicyOf(context.request);
   const draftOn = (listing: Inventory) =>
     context.isRecursive
       ? draftPackage(context, source, listing, arrived)
@@ -63,27 +63,27 @@ function otherHost({ targetHost }: JobContext, { host }: Inventory): Refusal | u
 }
 
 /** An empty listing shows no pools. */
-function noPool({ targetDataset: root }: JobContext, { host, datasets }: Inventory): Refusal | undefined {
-  const pool = poolOf(root);
+function noPool({ targetDataset }: JobContext, { host, datasets }: Inventory): Refusal | undefined {
+  const pool = poolOf(targetDataset);
   if (datasets.length === 0 || datasets.some(({ name }) => poolOf(name) === pool)) return undefined;
   return refuse(
     'NO_SUCH_DATASET',
-    `${host} has no pool ${pool} for ${root}. Check the name of the target with: zpsend snapshots ${host}`,
+    `${host} has no pool ${pool} for ${targetDataset}. Check the name of the target with: zpsend snapshots ${host}`,
     {
-      details: { host, dataset: root, pool },
+      details: { host, dataset: targetDataset, pool },
     },
   );
 }
 
 /** Concerns pools only: a replica with the property `readonly` can receive. */
-function readOnlyPool({ targetDataset: root }: JobContext, { host, readOnlyPools }: Inventory): Refusal | undefined {
-  const pool = poolOf(root);
+function readOnlyPool({ targetDataset }: JobContext, { host, readOnlyPools }: Inventory): Refusal | undefined {
+  const pool = poolOf(targetDataset);
   if (!readOnlyPools?.includes(pool)) return undefined;
   return refuse(
     'READ_ONLY',
-    `Pool ${pool} on ${host} is imported read-only, so nothing can be received into ${root}. ` +
+    `Pool ${pool} on ${host} is imported read-only, so nothing can be received into ${targetDataset}. ` +
       `To fix: zpool export ${pool} there, then zpool import ${pool}.`,
-    { details: { host, dataset: root, pool } },
+    { details: { host, dataset: targetDataset, pool } },
   );
 }
 
@@ -102,7 +102,7 @@ function draftSingle(
   const existing = findDataset(target, targetDataset);
   if (isRefusal(existing)) return existing;
   const item = { dataset, wanted, targetDataset, existing, parent: undefined };
-  const matched = { items: [item], findInFamily: none, findInPackage: none, sourceOf: none };
+  const matched = { items: [item], findInFamily: none, findInPackage: none, sourceDatasetOf: none };
   return draftOf(context, source, target, matched, arrived);
 }
 
@@ -127,16 +127,16 @@ function draftPackage(
 ): Draft | Refusal {
   const selection = selectPackage(context, source);
   if (isRefusal(selection)) return selection;
-  const { sourceDataset: name, targetDataset: root } = context;
-  const there = findSubtree(target, root);
+  const { sourceDataset, targetDataset } = context;
+  const there = findSubtree(target, targetDataset);
   if (isRefusal(there)) return there;
-  const matched = matchTargets(selection, name, root, there);
+  const matched = matchTargets(selection, context, there);
   const draft = draftOf(context, source, target, matched, arrived);
   if (isRefusal(draft)) return draft;
   const { plans, items } = draft;
   const missing = selection.missing.map(({ dataset, refusal }) => ({
     sourceDataset: dataset,
-    targetDataset: `${root}${dataset.slice(name.length)}`,
+    targetDataset: `${targetDataset}${dataset.slice(sourceDataset.length)}`,
     steps: [],
     refusal,
   }));

@@ -26,18 +26,18 @@ export function predictInventory(known: Inventory, waiting: readonly StoredStart
 }
 
 /** A raw stream's key applies to all datasets that share it. */
-function bringKey({ dataset, wrapping }: StoredStart, datasets: Map<string, DatasetEntry>): void {
+function bringKey({ dataset: targetDataset, wrapping }: StoredStart, datasets: Map<string, DatasetEntry>): void {
   if (!wrapping) return;
-  const holder = keyHolder(dataset, datasets);
+  const holder = keyHolder(targetDataset, datasets);
   for (const [name, entry] of datasets) {
-    if (name === dataset || keyHolder(name, datasets) === holder) datasets.set(name, { ...entry, wrapping });
+    if (name === targetDataset || keyHolder(name, datasets) === holder) datasets.set(name, { ...entry, wrapping });
   }
 }
 
 /** The assumed inventory of an unknown target: only its pool. */
-export const emptyInventory = (host: string, dataset: string): Inventory => ({
+export const emptyInventory = (host: string, targetDataset: string): Inventory => ({
   host,
-  datasets: [emptyDataset(poolOf(dataset))],
+  datasets: [emptyDataset(poolOf(targetDataset))],
 });
 
 const follows = ({ from, to, origin }: StoredStart, { snapshots }: DatasetEntry): boolean => {
@@ -65,20 +65,24 @@ export const emptyDataset = (name: string): DatasetEntry => ({
 });
 
 const newDataset = (
-  { dataset, volume, raw, record, origin, from }: StoredStart,
+  { dataset: targetDataset, volume, raw, record, origin, from }: StoredStart,
   datasets: ReadonlyMap<string, DatasetEntry>,
 ): DatasetEntry => ({
-  ...emptyDataset(dataset),
+  ...emptyDataset(targetDataset),
   ...(volume && { type: 'volume' }),
   // the cipher suite does not matter; a dataset that was received raw has no loaded key
-  ...(raw && { encryption: 'on', keystatus: 'unavailable', encryptionRoot: rootOf(dataset, origin, datasets) }),
+  ...(raw && { encryption: 'on', keystatus: 'unavailable', encryptionRoot: rootOf(targetDataset, origin, datasets) }),
   ...(origin !== undefined && from && { origin: { name: origin, guid: from.guid } }),
   ...(record !== undefined && { stream: record }),
 });
 
 /** A dataset that was received raw is an encryption root; a clone shares its origin's. */
-const rootOf = (dataset: string, origin: string | undefined, datasets: ReadonlyMap<string, DatasetEntry>): string =>
-  origin === undefined ? dataset : (datasets.get(datasetOf(origin))?.encryptionRoot ?? datasetOf(origin));
+const rootOf = (
+  targetDataset: string,
+  origin: string | undefined,
+  datasets: ReadonlyMap<string, DatasetEntry>,
+): string =>
+  origin === undefined ? targetDataset : (datasets.get(datasetOf(origin))?.encryptionRoot ?? datasetOf(origin));
 
 const arrival = ({ to }: StoredStart, { snapshots, createtxg }: DatasetEntry): SnapshotEntry => ({
   name: leafOf(to.name) ?? '',

@@ -6,7 +6,7 @@ import { emptyDataset, noSizes } from './predict-target.ts';
 /** A dataset that was sent to a target which is now offline. */
 export interface SentBefore {
   /** The target's name for it. */
-  readonly name: string;
+  readonly targetDataset: string;
   readonly source: DatasetEntry;
   /** The newest snapshot that is known to have arrived, as the source has it. */
   readonly base: Base;
@@ -22,7 +22,7 @@ export interface SentBefore {
  */
 export function withSent(known: Inventory, sent: readonly SentBefore[]): Inventory {
   const datasets = new Map(known.datasets.map((entry) => [entry.name, entry]));
-  for (const one of sent) datasets.set(one.name, sentTo(datasets.get(one.name), one));
+  for (const one of sent) datasets.set(one.targetDataset, sentTo(datasets.get(one.targetDataset), one));
   return { ...known, datasets: [...datasets.values()].sort((a, b) => (a.name < b.name ? -1 : 1)) };
 }
 
@@ -32,7 +32,10 @@ export function isNewer({ source, base }: Pick<SentBefore, 'source' | 'base'>, k
   return common === undefined || isAfter(base, common);
 }
 
-function sentTo(known: DatasetEntry | undefined, { name, source, base, stream, wrapping }: SentBefore): DatasetEntry {
+function sentTo(
+  known: DatasetEntry | undefined,
+  { targetDataset, source, base, stream, wrapping }: SentBefore,
+): DatasetEntry {
   const txgs = new Map(basesOf(source).map((one) => [one.guid, one]));
   const isBefore = ({ guid }: SnapshotEntry): boolean => {
     const at = txgs.get(guid);
@@ -40,17 +43,17 @@ function sentTo(known: DatasetEntry | undefined, { name, source, base, stream, w
   };
   // a later step that arrived implies that there is neither partial state nor a snapshot of the target's own
   const { resumeToken: _, ...entry } =
-    known && known.snapshots.length > 0 ? known : assumedReplica(name, source, stream);
+    known && known.snapshots.length > 0 ? known : assumedReplica(targetDataset, source, stream);
   const snapshots = entry.snapshots.filter(isBefore);
   return { ...entry, ...(wrapping && { wrapping }), written: 0, snapshots: [...snapshots, arrived(base, snapshots)] };
 }
 
 const assumedReplica = (
-  name: string,
+  targetDataset: string,
   { type, encryption }: DatasetEntry,
   stream: string | undefined,
 ): DatasetEntry => ({
-  ...emptyDataset(name),
+  ...emptyDataset(targetDataset),
   type,
   // whether its key is loaded, and its encryption root, are unknown
   ...(encryption !== 'off' && { encryption: 'on' }),

@@ -9,7 +9,7 @@ import { evidenceOf } from './evidence.ts';
 
 /** The target has newer snapshots than the newest common one, or there is no common one. */
 export function diverged(task: DatasetTask, common: Base | undefined): Refusal {
-  const { source, target } = task;
+  const { source, target, targetDataset } = task;
   const evidence = evidenceOf(source.dataset, target.dataset, common);
   const onTarget = target.dataset?.snapshots.find((entry) => entry.guid === common?.guid);
   const bookmark = bookmarkOfOrigin(task);
@@ -19,7 +19,7 @@ export function diverged(task: DatasetTask, common: Base | undefined): Refusal {
     : bookmark
       ? `${bookmark} on ${source.host}, because zfs promote moved the common snapshot to another dataset; then send again`
       : onTarget
-        ? `roll the target back (--conflict rollback, or zfs rollback -r ${target.name}@${onTarget.name} on ${target.host}; both destroy ` +
+        ? `roll the target back (--conflict rollback, or zfs rollback -r ${targetDataset}@${onTarget.name} on ${target.host}; both destroy ` +
           'newer snapshots), rename it (--conflict rotate loses nothing), or receive under another name'
         : alternatives([...otherTargets(task), ...renameOption(task, '(--conflict rotate)')]);
   return refused(
@@ -49,7 +49,7 @@ function redactionBookmarkOf({ source: { dataset }, target }: DatasetTask): stri
 
 /** Other snapshots on the target already have the names that the steps would create. */
 export function namesTaken(task: DatasetTask, clashes: readonly SnapshotEntry[]): Refusal {
-  const { source, target } = task;
+  const { source, target, targetDataset } = task;
   const names = clashes.map((entry) => entry.name);
   const evidence = evidenceOf(source.dataset, target.dataset, commonOf(task));
   const sent = new Set(names);
@@ -59,40 +59,40 @@ export function namesTaken(task: DatasetTask, clashes: readonly SnapshotEntry[])
   return refused(
     task,
     'DIVERGED',
-    `${target.name} on ${target.host} has other snapshots (other guids) under names that ${source.host} would send: ` +
-      `${someOf(names)}. To fix: rename them there, with zfs rename ${target.name}@${names[0]} @NAME.`,
+    `${targetDataset} on ${target.host} has other snapshots (other guids) under names that ${source.host} would send: ` +
+      `${someOf(names)}. To fix: rename them there, with zfs rename ${targetDataset}@${names[0]} @NAME.`,
     { ...evidence, targetOnly: [...targetOnly] },
   );
 }
 
 /** The target has the base of the requested increment, and newer snapshots. */
 export function notTheNewest(task: DatasetTask, base: Base): Refusal {
-  const { source, target } = task;
+  const { source, target, targetDataset } = task;
   const common = commonOf(task);
   const evidence = evidenceOf(source.dataset, target.dataset, common);
   const newest = target.dataset?.snapshots.at(-1);
   const fix =
     newest !== undefined && newest.guid === common?.guid
       ? `start from ${leafOfBase(common)} instead`
-      : `roll ${target.name} on ${target.host} back to the base (zfs rollback -r), or receive under another name`;
+      : `roll ${targetDataset} on ${target.host} back to the base (zfs rollback -r), or receive under another name`;
   return refused(
     task,
     'DIVERGED',
-    `The base ${leafOfBase(base)} is not the newest snapshot of ${target.name} on ${target.host}: that is @${newest?.name} ` +
+    `The base ${leafOfBase(base)} is not the newest snapshot of ${targetDataset} on ${target.host}: that is @${newest?.name} ` +
       `(${summary(task, common, evidence)}). To fix: ${fix}.`,
     evidence,
   );
 }
 
 export function baseMissing(task: DatasetTask, base: Base): Refusal {
-  const { source, target } = task;
+  const { source, target, targetDataset } = task;
   const common = commonOf(task);
   const evidence = evidenceOf(source.dataset, target.dataset, common);
   const lack = target.dataset ? `lacks the base ${leafOfBase(base)} (no snapshot with its guid)` : 'does not exist';
   return refused(
     task,
     'BASE_MISSING',
-    `${target.name} on ${target.host} ${lack}: ${summary(task, common, evidence)}. ` +
+    `${targetDataset} on ${target.host} ${lack}: ${summary(task, common, evidence)}. ` +
       `To fix: send ${source.dataset.name} without a base; zpsend then finds the missing steps.`,
     evidence,
   );
@@ -100,14 +100,14 @@ export function baseMissing(task: DatasetTask, base: Base): Refusal {
 
 /** The target lacks the requested snapshot, which is older than the newest common one. */
 export function tooLate(task: DatasetTask, goal: SnapshotEntry, common: Base): Refusal {
-  const { source, target } = task;
+  const { source, target, targetDataset } = task;
   const evidence = evidenceOf(source.dataset, target.dataset, common);
   return refused(
     task,
     'DIVERGED',
-    `${target.name} on ${target.host} lacks @${goal.name} and can no longer receive it, because it has the newer ${leafOfBase(common)} of ` +
+    `${targetDataset} on ${target.host} lacks @${goal.name} and can no longer receive it, because it has the newer ${leafOfBase(common)} of ` +
       `${source.dataset.name}. To fix: receive it under another name, ` +
-      `as in --full ${source.dataset.name}@${goal.name} ${target.host}:${freeName(target.name)}.`,
+      `as in --full ${source.dataset.name}@${goal.name} ${target.host}:${freeName(targetDataset)}.`,
     evidence,
   );
 }
@@ -120,27 +120,27 @@ const alternatives = (options: readonly string[]): string =>
   options.length > 1 ? `${options.slice(0, -1).join(', ')}, or ${options.at(-1)}` : (options[0] ?? '');
 
 /** Other target names for the dataset, and the flags that choose them. */
-const otherTargets = ({ source, target, below }: DatasetTask): string[] => [
+const otherTargets = ({ source, target, targetDataset, below }: DatasetTask): string[] => [
   ...below.map(({ flag, name }) => `send with ${flag} (${name})`),
-  `send to another name, as in ${target.host}:${freeName(target.name, source.dataset.name)}`,
+  `send to another name, as in ${target.host}:${freeName(targetDataset, source.dataset.name)}`,
 ];
 
 /** A dataset can be renamed, a pool cannot. */
-const renameOption = ({ target }: DatasetTask, how: string): string[] =>
-  target.name.includes('/') ? [`rename ${target.name} on ${target.host} ${how}`] : [];
+const renameOption = ({ target, targetDataset }: DatasetTask, how: string): string[] =>
+  targetDataset.includes('/') ? [`rename ${targetDataset} on ${target.host} ${how}`] : [];
 
 export function exists(task: DatasetTask): Refusal {
-  const { source, target } = task;
+  const { source, target, targetDataset } = task;
   const count = target.dataset?.snapshots.length ?? 0;
   const evidence = evidenceOf(source.dataset, target.dataset, commonOf(task));
   const options = [...otherTargets(task), ...renameOption(task, '(zfs rename, or --conflict rotate)')];
-  const parentHint = target.name.includes('/')
+  const parentHint = targetDataset.includes('/')
     ? '; if it was only a parent of others, rename those back below it afterwards'
     : '';
   return refused(
     task,
     'EXISTS',
-    `${target.name} exists on ${target.host} ${count === 0 ? 'without a snapshot' : `with ${count} snapshots`}, and a ` +
+    `${targetDataset} exists on ${target.host} ${count === 0 ? 'without a snapshot' : `with ${count} snapshots`}, and a ` +
       `full stream needs a free name. To fix: ${alternatives(options)}${parentHint}.`,
     evidence,
   );
@@ -149,13 +149,13 @@ export function exists(task: DatasetTask): Refusal {
 const commonOf = ({ source, target }: DatasetTask): Base | undefined =>
   target.dataset && newestCommon(source.dataset, target.dataset);
 
-const pair = ({ source, target }: DatasetTask): string =>
-  `${source.dataset.name} on ${source.host} and ${target.name} on ${target.host}`;
+const pair = ({ source, target, targetDataset }: DatasetTask): string =>
+  `${source.dataset.name} on ${source.host} and ${targetDataset} on ${target.host}`;
 
-const detailsOf = ({ source, target }: DatasetTask) => ({
+const detailsOf = ({ source, target, targetDataset }: DatasetTask) => ({
   source: source.host,
   target: target.host,
-  dataset: target.name,
+  dataset: targetDataset,
 });
 
 function summary(

@@ -18,13 +18,17 @@ interface ResolutionContext {
 
 /** What a resolution does to the target, in full: it names everything that a policy destroys. */
 export function resolutionNote(
-  { sourceDataset, targetDataset: name }: DatasetPlan,
+  { sourceDataset, targetDataset }: DatasetPlan,
   resolution: Clearing,
   context: ResolutionContext,
 ): Note {
   return resolution.kind === 'rollback'
-    ? { kind: 'rollback', dataset: name, message: rollbackMessage(name, resolution, context.target) }
-    : { kind: 'rename', dataset: resolution.from, message: renameMessage(sourceDataset, name, resolution, context) };
+    ? { kind: 'rollback', dataset: targetDataset, message: rollbackMessage(targetDataset, resolution, context.target) }
+    : {
+        kind: 'rename',
+        dataset: resolution.from,
+        message: renameMessage(sourceDataset, targetDataset, resolution, context),
+      };
 }
 
 /** The target has diverged, and nothing has to be sent to it. */
@@ -42,32 +46,38 @@ export const untouchedNote = (
   };
 };
 
-function rollbackMessage(name: string, { to, destroys, cursors }: Rollback, { host, datasets }: Inventory): string {
-  const there = datasets.find((dataset) => dataset.name === name);
+function rollbackMessage(
+  targetDataset: string,
+  { to, destroys, cursors }: Rollback,
+  { host, datasets }: Inventory,
+): string {
+  const there = datasets.find((dataset) => dataset.name === targetDataset);
   const going = new Set(destroys.map(({ guid }) => guid));
   const held = there?.snapshots.filter(({ guid, userrefs }) => going.has(guid) && userrefs > 0) ?? [];
   const parts = [
-    `${name} on ${host} is rolled back to @${to.name.slice(datasetOf(to.name).length + 1)}`,
+    `${targetDataset} on ${host} is rolled back to @${to.name.slice(datasetOf(to.name).length + 1)}`,
     destroys.length > 0 ? `${namesOf(destroys)} there will be DESTROYED` : 'no snapshot is destroyed',
     ...(there?.written ? [`the ${there.written} bytes written there since the newest snapshot will be lost`] : []),
-    ...(cursors ? [`the cursor bookmark ${namesOf(cursors, '#')} there, for a target of ${name}, is destroyed`] : []),
+    ...(cursors
+      ? [`the cursor bookmark ${namesOf(cursors, '#')} there, for a target of ${targetDataset}, is destroyed`]
+      : []),
     ...(held.length > 0 ? [`${namesOf(held)} has a hold; zpsend releases only its own holds`] : []),
   ];
   return parts.join('; ');
 }
 
 function renameMessage(
-  dataset: string,
-  name: string,
+  sourceDataset: string,
+  targetDataset: string,
   rename: Rename,
   { first, target, source }: ResolutionContext,
 ): string {
   const { from, to } = rename;
-  if (!isRotation(rename, name)) {
-    return `${from} on ${target.host} is renamed to ${to}, because ${dataset} was renamed on ${source.host}`;
+  if (!isRotation(rename, targetDataset)) {
+    return `${from} on ${target.host} is renamed to ${to}, because ${sourceDataset} was renamed on ${source.host}`;
   }
   const start = first.origin === undefined ? 'is sent in full' : `starts as a clone of ${first.origin}`;
-  return `${from} on ${target.host} is renamed to ${to} with all its snapshots, and ${name} ${start}; nothing is lost`;
+  return `${from} on ${target.host} is renamed to ${to} with all its snapshots, and ${targetDataset} ${start}; nothing is lost`;
 }
 
 const namesOf = (entries: readonly { name: string }[], sigil: '@' | '#' = '@'): string =>

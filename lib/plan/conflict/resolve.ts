@@ -147,5 +147,5 @@ const unresolvableBy = ({ error, ...rest }: Refusal, policy: string, why: string
 });
 
 /** The policy of a request, if it may change the target. */
-export const policyOf = ({ conflict }: SendRequest): 'rollback' | 'rotate' | undefined =>
+export const conflictPolicyOf = ({ conflict }: SendRequest): 'rollback' | 'rotate' | undefined =>
   conflict === 'refuse' ? undefined : conflict;

@@ -103,4 +103,4 @@ export function follow({ dataset, targetDataset, previousName = '' }: Item, list
 }
 
 /** Does the rename rotate the target, rather than follow a rename at the source? */
-export const isRotation = ({ from }: Rename, target: string): boolean => datasetOf(from) === target;
+export const isRotation = ({ from }: Rename, targetDataset: string): boolean => datasetOf(from) === targetDataset;

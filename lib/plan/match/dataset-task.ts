@@ -20,7 +20,8 @@ export type SeedStart =
 /** One dataset of the source and its target. Both have their snapshots oldest first. */
 export interface DatasetTask {
   source: { host: string; dataset: DatasetEntry };
-  target: { host: string; name: string; dataset: DatasetEntry | undefined };
+  target: { host: string; dataset: DatasetEntry | undefined };
+  targetDataset: string;
   wanted: Wanted;
   /** Datasets below the target that `-d` and `-e` would choose instead. */
   below: readonly AppendedTarget[];

@@ -1,6 +1,7 @@
 import type { DatasetEntry } from '../../../schemas/inventory.ts';
 import { isWithin, parentOf } from '../../../schemas/names.ts';
 import { basesOf } from '../inventory/bases.ts';
+import type { JobContext } from '../request/job-context.ts';
 import type { Chosen, Selection } from '../request/selection.ts';
 import { type FamilyFinder, findInFamily } from './clone-families.ts';
 import { originalNameOf } from './rotated-name.ts';
@@ -24,7 +25,7 @@ export interface Matched {
   /** Searches only the counterparts of chosen datasets. */
   findInPackage: FamilyFinder;
   /** The source's dataset that corresponds to a name on the target, even if it is not chosen. */
-  sourceOf: (target: string) => string | undefined;
+  sourceDatasetOf: (targetDataset: string) => string | undefined;
 }
 
 /**
@@ -34,17 +35,17 @@ export interface Matched {
  */
 export function matchTargets(
   { listed, chosen }: Pick<Selection, 'listed' | 'chosen'>,
-  sourceRoot: string,
-  targetRoot: string,
+  context: Pick<JobContext, 'sourceDataset' | 'targetDataset'>,
   there: ReadonlyMap<string, DatasetEntry>,
 ): Matched {
-  const targetName = (name: string): string => `${targetRoot}${name.slice(sourceRoot.length)}`;
-  const family = findInFamily(listed, (name) => there.get(targetName(name)));
+  const targetDatasetFor = (sourceDataset: string): string =>
+    `${context.targetDataset}${sourceDataset.slice(context.sourceDataset.length)}`;
+  const family = findInFamily(listed, (name) => there.get(targetDatasetFor(name)));
   let unclaimed: Map<string, string> | undefined;
 
   /** Ignores snapshots that a promotion has moved within the family. */
   function previousNameOf({ name, snapshots }: DatasetEntry): string | undefined {
-    unclaimed ??= byGuid(there, claimedBy(listed, targetName, there));
+    unclaimed ??= byGuid(there, claimedBy(listed, targetDatasetFor, there));
     for (const { guid } of snapshots.toReversed()) {
       const holder = unclaimed.get(guid);
       if (holder !== undefined && family(name, guid) === undefined) return holder;
@@ -55,24 +56,25 @@ export function matchTargets(
   const items = new Map<string, Item>();
   for (const one of chosen) {
     const { name } = one.dataset;
-    const target = targetName(name);
-    const existing = there.get(target);
+    const targetDataset = targetDatasetFor(name);
+    const existing = there.get(targetDataset);
     const previousName = existing ? undefined : previousNameOf(one.dataset);
     const parent = nearest(items, name);
     items.set(name, {
       ...one,
-      targetDataset: target,
+      targetDataset,
       existing,
       parent,
       ...(previousName !== undefined && { previousName }),
     });
   }
   const findInPackage = findInFamily(listed, (name) => items.get(name)?.existing);
-  const sourceOf = (target: string): string | undefined => {
-    const name = isWithin(target, targetRoot) ? `${sourceRoot}${target.slice(targetRoot.length)}` : undefined;
-    return name !== undefined && listed.has(name) ? name : undefined;
+  const sourceDatasetOf = (targetDataset: string): string | undefined => {
+    if (!isWithin(targetDataset, context.targetDataset)) return undefined;
+    const sourceDataset = `${context.sourceDataset}${targetDataset.slice(context.targetDataset.length)}`;
+    return listed.has(sourceDataset) ? sourceDataset : undefined;
   };
-  return { items: [...items.values()], findInFamily: family, findInPackage, sourceOf };
+  return { items: [...items.values()], findInFamily: family, findInPackage, sourceDatasetOf };
 }
 
 function nearest(items: ReadonlyMap<string, Item>, name: string): Item | undefined {
@@ -86,12 +88,12 @@ function nearest(items: ReadonlyMap<string, Item>, name: string): Item | undefin
 /** The target's datasets that correspond to the source's dataset of their name: with a common snapshot, or without any snapshot. */
 function claimedBy(
   listed: ReadonlyMap<string, DatasetEntry>,
-  targetName: (name: string) => string,
+  targetDatasetFor: (sourceDataset: string) => string,
   there: ReadonlyMap<string, DatasetEntry>,
 ): Set<string> {
   const claimed = new Set<string>();
   for (const dataset of listed.values()) {
-    const sameName = there.get(targetName(dataset.name));
+    const sameName = there.get(targetDatasetFor(dataset.name));
     if (sameName && (sameName.snapshots.length === 0 || shares(dataset, sameName))) claimed.add(sameName.name);
   }
   return claimed;

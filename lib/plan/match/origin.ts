@@ -1,22 +1,21 @@
 import type { Inventory } from '../../../schemas/inventory.ts';
 import { poolOf } from '../../../schemas/names.ts';
 
-/** Finds a snapshot of the target by guid, for a clone with the name `into`. */
-export type SnapshotFinder = (origin: { name: string; guid: string }, into: string) => string | undefined;
+/** Finds a snapshot of the target by guid, for a clone that becomes `targetDataset`. */
+export type SnapshotFinder = (origin: { name: string; guid: string }, targetDataset: string) => string | undefined;
 
 /**
- * Finds the target's origin for a clone: a snapshot with the origin's guid in the pool of `targetName`, since a clone shares its
+ * Finds the target's origin for a clone: a snapshot with the origin's guid in this pool, since a clone shares its
  * origin's blocks. Of several (hosts with one golden image), the nearest in the tree, so that a backup does not depend on another
  * host's; then the one with the origin's own name, then the first by name.
  */
-export function findInPool(target: Inventory, targetName: string): SnapshotFinder {
-  const pool = poolOf(targetName);
+export function findInPool(target: Inventory, pool: string): SnapshotFinder {
   let holders: Map<string, string[]> | undefined;
-  return ({ name, guid }, into) => {
+  return ({ name, guid }, targetDataset) => {
     holders ??= byGuid(target, pool);
     const names = holders.get(guid)?.toSorted() ?? [];
-    const nearest = Math.max(...names.map((found) => elementsShared(found, into)));
-    const near = names.filter((found) => elementsShared(found, into) === nearest);
+    const nearest = Math.max(...names.map((found) => elementsShared(found, targetDataset)));
+    const near = names.filter((found) => elementsShared(found, targetDataset) === nearest);
     return near.find((found) => found === name) ?? near[0];
   };
 }

@@ -49,11 +49,11 @@ export function keyChanges(
   const brought = new Map<string, Brought>();
   const made = new Map<string, string>();
 
-  function bring({ flags, to, targetDataset: name, origin }: Step, plan?: DatasetPlan): void {
+  function bring({ flags, to, targetDataset, origin }: Step, plan?: DatasetPlan): void {
     const dataset = from.get(datasetOf(to.name));
     if (!dataset || !flags?.includes('raw')) return;
-    const holder = holderOf(there.has(name) || origin === undefined ? name : datasetOf(origin));
-    if (!there.has(name)) made.set(name, holder);
+    const holder = holderOf(there.has(targetDataset) || origin === undefined ? targetDataset : datasetOf(origin));
+    if (!there.has(targetDataset)) made.set(targetDataset, holder);
     const before = brought.get(holder);
     const root = dataset.encryptionRoot ?? dataset.name;
     brought.set(holder, {

@@ -52,11 +52,11 @@ export function joinNotes(
 export function lockedNotes({ inheritors }: KeyChanges, { target, items }: NoteContext): Note[] {
   const sources = new Map([...items.values()].map((item) => [item.targetDataset, item.dataset.name]));
   return inheritors.flatMap(({ dataset: { name }, root, before, own, fromRoot }): Note[] => {
-    const dataset = sources.get(name);
-    if (dataset === undefined || before !== 'different' || isToCome(own) || isToCome(fromRoot)) return [];
+    const sourceDataset = sources.get(name);
+    if (sourceDataset === undefined || before !== 'different' || isToCome(own) || isToCome(fromRoot)) return [];
     const message =
       `${name} on ${target.host} inherits its key from ${root}, whose key does not open it: once unloaded, it cannot be mounted there. ` +
-      `To fix: make a new snapshot of ${dataset} and of its encryption root, and send both (-R).`;
-    return [{ kind: 'encryption-root', dataset, message }];
+      `To fix: make a new snapshot of ${sourceDataset} and of its encryption root, and send both (-R).`;
+    return [{ kind: 'encryption-root', dataset: sourceDataset, message }];
   });
 }

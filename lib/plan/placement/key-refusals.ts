@@ -9,9 +9,9 @@ export interface RefusalContext {
   /** The target's host. */
   target: string;
   /** The plan for that dataset of the target, if it is part of the request. */
-  planOf: (target: string) => DatasetPlan | undefined;
+  planOf: (targetDataset: string) => DatasetPlan | undefined;
   /** The dataset of the target whose key a clone shares: a clone's key cannot be changed (zfs-change-key(8)). */
-  holderOf: (target: string) => string;
+  holderOf: (targetDataset: string) => string;
 }
 
 /** The solution that always works: an encryption root receives any raw stream, with its key. */
@@ -27,11 +27,11 @@ export function wouldNotOpen(
   { source, target, planOf, holderOf }: RefusalContext,
 ): Refusal {
   const { name } = dataset;
-  const sent = own?.plans[0]?.sourceDataset ?? name;
-  const sourceRoot = own?.root ?? sent;
+  const sourceDataset = own?.plans[0]?.sourceDataset ?? name;
+  const sourceRoot = own?.root ?? sourceDataset;
   const why =
     after === 'different'
-      ? `${sent} on ${source} inherits its key from ${sourceRoot}, which wraps it differently than ${root} on ${target} (the encryption root of ` +
+      ? `${sourceDataset} on ${source} inherits its key from ${sourceRoot}, which wraps it differently than ${root} on ${target} (the encryption root of ` +
         `${name}): either ${root} is not a replica, or one of them had a change-key since`
       : `${name} on ${target} inherits its key from ${root}, and ZFS does not show whether ${root} has the same key as ` +
         `${sourceRoot} on ${source}, unless that is sent too`;
@@ -40,7 +40,7 @@ export function wouldNotOpen(
     counterpart?.sourceDataset === sourceRoot
       ? `send the key of ${sourceRoot} first: ${snapshotAll(sourceRoot)}`
       : `if ${root} is a replica of ${sourceRoot}: ${snapshotAll(sourceRoot)}`;
-  const fixes = [...(sourceRoot === sent ? [] : [together]), ownKey(holderOf(name), root, target)];
+  const fixes = [...(sourceRoot === sourceDataset ? [] : [together]), ownKey(holderOf(name), root, target)];
   return refuse(
     'KEY_MISMATCH',
     `${why}. Once its key is unloaded, ${name} could never be opened again. ` + `To fix: ${fixes.join('; or ')}.`,
@@ -50,16 +50,16 @@ export function wouldNotOpen(
 
 /** Its encryption root would get a new key, but the dataset may not, because it was written to. */
 export function mayNotFollow(
-  { sourceDataset: sent, targetDataset: name }: DatasetPlan,
+  { sourceDataset, targetDataset }: DatasetPlan,
   { root }: Inheritor,
   { source, target }: RefusalContext,
 ): Refusal {
   return refuse(
     'KEY_MISMATCH',
-    `${name} on ${target} was written to since its newest snapshot, so zfs receive may refuse ${sent} of ${source} as MODIFIED. ` +
-      `Its encryption root ${root} gets, or may get, another key first: then ${name} could never be opened again. ` +
+    `${targetDataset} on ${target} was written to since its newest snapshot, so zfs receive may refuse ${sourceDataset} of ${source} as MODIFIED. ` +
+      `Its encryption root ${root} gets, or may get, another key first: then ${targetDataset} could never be opened again. ` +
       `To fix: --conflict rollback discards the changes, and --conflict rotate keeps them under another name.`,
-    { details: { source, target, dataset: name, encryptionRoot: root } },
+    { details: { source, target, dataset: targetDataset, encryptionRoot: root } },
   );
 }
 

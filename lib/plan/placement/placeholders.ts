@@ -18,23 +18,23 @@ export interface Placeholders {
    */
   place(newDataset: NewDataset): Note[] | Refusal;
   /** The ancestors of a dataset that are placeholders of this plan, topmost first. */
-  above(name: string): string[];
+  above(targetDataset: string): string[];
 }
 
 /**
  * The parents of new datasets, and the placeholders that the receiver will create. A placeholder inherits its encryption from the
  * nearest ancestor, and a clone from its origin, so these decide whether the data arrives encrypted (zrepl#504). Without a listing,
  * nothing is checked.
- * @param sourceOf the source's dataset that corresponds to that name on the target, if it is listed
+ * @param sourceDatasetOf the source's dataset that corresponds to that name on the target, if it is listed
  */
-export function placeholdersOn(target: Inventory, sourceOf: (name: string) => string | undefined): Placeholders {
+export function placeholdersOn(target: Inventory, sourceDatasetOf: (name: string) => string | undefined): Placeholders {
   const there = new Map(target.datasets.map((dataset) => [dataset.name, dataset]));
   /** Datasets that the plan creates, each with the listed dataset from which it inherits its encryption. */
   const made = new Map<string, DatasetEntry | undefined>();
   const placeholders = new Set<string>();
 
   function place(newDataset: NewDataset): Note[] | Refusal {
-    const existing = there.get(newDataset.name);
+    const existing = there.get(newDataset.targetDataset);
     if (existing) {
       const isPartial = existing.snapshots.length === 0;
       return (
@@ -50,14 +50,14 @@ export function placeholdersOn(target: Inventory, sourceOf: (name: string) => st
       made.set(parent, found.above);
       placeholders.add(parent);
     }
-    made.set(newDataset.name, newDataset.raw ? lockedAs(newDataset) : found.model);
+    made.set(newDataset.targetDataset, newDataset.raw ? lockedAs(newDataset) : found.model);
     return [...found.missing.map(noteOf), ...unencryptedNotes(newDataset, found.model, target.host)];
   }
 
-  function placementOf({ name, origin }: NewDataset): Placement {
+  function placementOf({ targetDataset, origin }: NewDataset): Placement {
     const modelOf = (above?: DatasetEntry) => (origin === undefined ? above : shownAs(datasetOf(origin)));
     const missing: string[] = [];
-    for (let parent = parentOf(name); parent !== undefined; parent = parentOf(parent)) {
+    for (let parent = parentOf(targetDataset); parent !== undefined; parent = parentOf(parent)) {
       const above = shownAs(parent);
       if (above || made.has(parent)) return { above, model: modelOf(above), missing };
       missing.unshift(parent);
@@ -67,23 +67,24 @@ export function placeholdersOn(target: Inventory, sourceOf: (name: string) => st
 
   const shownAs = (name: string): DatasetEntry | undefined => there.get(name) ?? made.get(name);
 
-  function noteOf(dataset: string): Note {
-    const created = `${dataset} does not exist on ${target.host} and is created, empty and never mounted`;
-    const own = sourceOf(dataset);
-    const later = own === undefined ? '' : `; ${own}, which is not sent now, cannot be received there later`;
-    return { kind: 'placeholder', dataset, message: `${created}${later}` };
+  function noteOf(placeholder: string): Note {
+    const created = `${placeholder} does not exist on ${target.host} and is created, empty and never mounted`;
+    const sourceDataset = sourceDatasetOf(placeholder);
+    const later =
+      sourceDataset === undefined ? '' : `; ${sourceDataset}, which is not sent now, cannot be received there later`;
+    return { kind: 'placeholder', dataset: placeholder, message: `${created}${later}` };
   }
 
   /** A dataset that was received raw has no loaded key. */
-  const lockedAs = ({ name, source: { dataset } }: NewDataset): DatasetEntry => ({
+  const lockedAs = ({ targetDataset, source: { dataset } }: NewDataset): DatasetEntry => ({
     ...dataset,
-    name,
+    name: targetDataset,
     keystatus: 'unavailable',
   });
 
-  function above(name: string): string[] {
+  function above(targetDataset: string): string[] {
     const found: string[] = [];
-    for (let parent = parentOf(name); parent !== undefined; parent = parentOf(parent)) {
+    for (let parent = parentOf(targetDataset); parent !== undefined; parent = parentOf(parent)) {
       if (placeholders.has(parent)) found.unshift(parent);
     }
     return found;

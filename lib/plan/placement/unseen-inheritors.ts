@@ -19,10 +19,12 @@ export function unseenInheritors(plans: readonly DatasetPlan[], sides: Sides): '
 
 /** The targets that are encryption roots, or clones of one, and whose key is known to change. */
 export const changingRoots = (plans: readonly DatasetPlan[], sides: Sides): Set<string> =>
-  new Set(rootChanges(plans, sides).flatMap(({ target, change }) => (change === 'different' ? [target] : [])));
+  new Set(
+    rootChanges(plans, sides).flatMap(({ targetDataset, change }) => (change === 'different' ? [targetDataset] : [])),
+  );
 
 interface RootChange {
-  target: string;
+  targetDataset: string;
   /** The dataset whose key the target shares, if it is a clone; otherwise the target. */
   holder: string;
   change: Sameness;
@@ -38,18 +40,18 @@ function rootChanges(plans: readonly DatasetPlan[], { source, target }: Sides): 
     const isRoots = existing?.encryptionRoot !== undefined && keyHolder(existing.encryptionRoot, there) === holder;
     if (!isRaw(plan) || !isRoots || holder === undefined) return [];
     const change = compareWrappings(existing.wrapping, changes.broughtTo(plan.targetDataset)?.wrapping);
-    return [{ target: plan.targetDataset, holder, change }];
+    return [{ targetDataset: plan.targetDataset, holder, change }];
   });
 }
 
 /** Notes for a plan without the rest of the target's listing: which keys may change for unlisted inheritors. */
 export function unseenNotes(plans: readonly DatasetPlan[], { source, target }: Sides): Note[] {
   if (unseenInheritors(plans, { source, target }) === undefined) return [];
-  return plans.map(({ sourceDataset, targetDataset: name }) => ({
+  return plans.map(({ sourceDataset, targetDataset }) => ({
     kind: 'encryption-root',
     dataset: sourceDataset,
     message:
-      `${name} on ${target.host} gets, or may get, another key. Datasets there that inherit its key are not known: they cannot ` +
+      `${targetDataset} on ${target.host} gets, or may get, another key. Datasets there that inherit its key are not known: they cannot ` +
       `be opened until they are sent too (-R)`,
   }));
 }

@@ -6,7 +6,7 @@ import { isLocked } from './keys.ts';
 /** A dataset that a plan creates on the target. */
 export interface NewDataset {
   /** The target's name for it. */
-  name: string;
+  targetDataset: string;
   source: { host: string; dataset: DatasetEntry };
   /** The target's snapshot of which it becomes a clone. */
   origin: string | undefined;
@@ -34,13 +34,13 @@ export function placementRefusal(
   { above, model, missing }: Placement,
   host: string,
 ): Refusal | undefined {
-  const { name, origin, raw } = newDataset;
+  const { targetDataset, origin, raw } = newDataset;
   if (above?.type === 'volume') {
     return refuse(
       'UNSUPPORTED',
       `${above.name} on ${host} is a volume, which cannot have child datasets. Name another target.`,
       {
-        details: { host, dataset: name, above: above.name },
+        details: { host, dataset: targetDataset, above: above.name },
       },
     );
   }
@@ -48,24 +48,24 @@ export function placementRefusal(
   if (above && isLocked(above) && (!raw || missing.length > 0)) {
     return refuse(
       'KEY_REQUIRED',
-      `${missing[0] ?? name} cannot be created on ${host}, because the key of ${above.name} is not loaded. To fix: ` +
+      `${missing[0] ?? targetDataset} cannot be created on ${host}, because the key of ${above.name} is not loaded. To fix: ` +
         `zfs load-key -r ${above.name} there`,
-      { details: { host, dataset: name, above: above.name } },
+      { details: { host, dataset: targetDataset, above: above.name } },
     );
   }
   if (model && isLocked(model) && !raw) {
     return refuse(
       'KEY_REQUIRED',
-      `${name} cannot be created on ${host} as a clone of ${origin}, because its key is not loaded. To fix: ` +
+      `${targetDataset} cannot be created on ${host} as a clone of ${origin}, because its key is not loaded. To fix: ` +
         `zfs load-key -r ${model.name} there`,
-      { details: { host, dataset: name, origin: origin ?? '' } },
+      { details: { host, dataset: targetDataset, origin: origin ?? '' } },
     );
   }
   const unfit = model && embeddedInEncrypted(newDataset, model, host);
   if (unfit) return unfit;
   if (!model || newDataset.mayBeUnencrypted || !wouldBeUnencrypted(newDataset, model)) return undefined;
   return refuse('UNSUPPORTED', `${unencrypted(newDataset, origin ?? model.name, host)} ${fixes(newDataset)}`, {
-    details: { host, dataset: name, ...(origin === undefined ? { above: model.name } : { origin }) },
+    details: { host, dataset: targetDataset, ...(origin === undefined ? { above: model.name } : { origin }) },
   });
 }
 
@@ -74,24 +74,24 @@ export function placementRefusal(
  * kernel modules must be upgraded). An encrypted source has no embedded data.
  */
 export function embeddedInEncrypted(
-  { name, source, embed }: NewDataset,
+  { targetDataset, source, embed }: NewDataset,
   { encryption }: DatasetEntry,
   host: string,
 ): Refusal | undefined {
   if (!embed || encryption === 'off' || source.dataset.encryption !== 'off') return undefined;
   return refuse(
     'UNSUPPORTED',
-    `${name} on ${host} is encrypted, or will be, and cannot receive embedded data of ${source.dataset.name}. To fix: send it without --embed.`,
-    { details: { host, dataset: name } },
+    `${targetDataset} on ${host} is encrypted, or will be, and cannot receive embedded data of ${source.dataset.name}. To fix: send it without --embed.`,
+    { details: { host, dataset: targetDataset } },
   );
 }
 
 /** Refuses to continue an interrupted seed whose partial state on the target is unencrypted. */
 export function partialUnencrypted(newDataset: NewDataset, partial: DatasetEntry, host: string): Refusal | undefined {
   if (newDataset.mayBeUnencrypted || !wouldBeUnencrypted(newDataset, partial)) return undefined;
-  const { name } = newDataset;
-  const why = `${unencrypted(newDataset, `the partial state of ${name}`, host)} Abort it first (zfs receive -A ${name} there).`;
-  return refuse('UNSUPPORTED', `${why} ${fixes(newDataset)}`, { details: { host, dataset: name } });
+  const { targetDataset } = newDataset;
+  const why = `${unencrypted(newDataset, `the partial state of ${targetDataset}`, host)} Abort it first (zfs receive -A ${targetDataset} there).`;
+  return refuse('UNSUPPORTED', `${why} ${fixes(newDataset)}`, { details: { host, dataset: targetDataset } });
 }
 
 /** Notes that a dataset will be unencrypted on the target, as the request allows. */
@@ -101,8 +101,8 @@ export function unencryptedNotes(newDataset: NewDataset, model: DatasetEntry | u
   return [{ kind: 'in-the-clear', dataset: newDataset.source.dataset.name, message }];
 }
 
-const unencrypted = ({ name, source }: NewDataset, what: string, host: string): string =>
-  `${source.dataset.name} on ${source.host} is encrypted and ${what} on ${host} is not, so ${name} would be unencrypted there.`;
+const unencrypted = ({ targetDataset, source }: NewDataset, what: string, host: string): string =>
+  `${source.dataset.name} on ${source.host} is encrypted and ${what} on ${host} is not, so ${targetDataset} would be unencrypted there.`;
 
 const fixes = ({ source }: NewDataset): string =>
   `To fix: send ${source.dataset.name} in full with -c, which keeps it encrypted; or allow it to be unencrypted with --no-raw.`;

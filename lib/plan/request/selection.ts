@@ -31,15 +31,15 @@ export interface Selection {
  * are sent (own-replicas.ts).
  */
 export function selectPackage(context: JobContext, source: Inventory): Selection | Refusal {
-  const { sourceDataset: root, snapshot: leaf, request } = context;
-  const listed = findSubtree(source, root);
+  const { sourceDataset, snapshot: leaf, request } = context;
+  const listed = findSubtree(source, sourceDataset);
   if (isRefusal(listed)) return listed;
-  const rootDataset = listed.get(root);
-  if (rootDataset === undefined) return noSuchDataset(source, root);
+  const rootEntry = listed.get(sourceDataset);
+  if (rootEntry === undefined) return noSuchDataset(source, sourceDataset);
   const notes: Note[] = [];
   const missing: Selection['missing'] = [];
-  const rootGoal = goalOf(rootDataset, leaf);
-  if (leaf !== undefined && rootGoal === undefined) return noSuchSnapshot(source.host, rootDataset, `@${leaf}`);
+  const rootGoal = goalOf(rootEntry, leaf);
+  if (leaf !== undefined && rootGoal === undefined) return noSuchSnapshot(source.host, rootEntry, `@${leaf}`);
 
   const replicas = ownReplicas(listed);
   const skipped = new Set<string>();
@@ -50,27 +50,32 @@ export function selectPackage(context: JobContext, source: Inventory): Selection
       skipped.add(name);
       continue;
     }
-    const excludedBy = request.exclude?.find((pattern) => isExcluded(pattern, name, root));
+    const excludedBy = request.exclude?.find((pattern) => isExcluded(pattern, name, sourceDataset));
     const skip = (why: string): void => {
       skipped.add(name);
       notes.push({ kind: 'skipped', dataset: name, message: `${name} is left out with its descendants: ${why}` });
     };
     if (excludedBy !== undefined) {
-      if (name === root) return excludesAll(root, excludedBy);
+      if (name === sourceDataset) return excludesAll(sourceDataset, excludedBy);
       skip(`excluded by ${excludedBy}`);
     } else if (replicas.has(name)) {
       skip(`it is a replica of ${replicas.get(name)}, which is sent too, so it would be nested in itself each time`);
     } else if (leaf === undefined || goalOf(dataset, leaf) !== undefined) kept.push(dataset);
-    else if (rootGoal !== undefined && isAfter(dataset, rootGoal)) skip(`it was created after ${root}@${leaf}`);
+    else if (rootGoal !== undefined && isAfter(dataset, rootGoal))
+      skip(`it was created after ${sourceDataset}@${leaf}`);
     else if (request.skipMissing) skip(`it has no snapshot @${leaf}`);
     else {
       skipped.add(name);
-      missing.push({ dataset: name, refusal: missingIn(source.host, dataset, `${root}@${leaf}`, leaf) });
+      missing.push({ dataset: name, refusal: missingIn(source.host, dataset, `${sourceDataset}@${leaf}`, leaf) });
     }
   }
   for (const pattern of request.exclude ?? []) {
-    if (![...listed.keys()].some((name) => isExcluded(pattern, name, root))) {
-      notes.push({ kind: 'unmatched', dataset: root, message: `--exclude ${pattern} matches no dataset of ${root}` });
+    if (![...listed.keys()].some((name) => isExcluded(pattern, name, sourceDataset))) {
+      notes.push({
+        kind: 'unmatched',
+        dataset: sourceDataset,
+        message: `--exclude ${pattern} matches no dataset of ${sourceDataset}`,
+      });
     }
   }
   const idle = (request.snapshots ?? []).filter(
@@ -78,30 +83,30 @@ export function selectPackage(context: JobContext, source: Inventory): Selection
   );
   // origins of clones are always sent, but the request did not ask for them
   if (leaf === undefined && idle.length > 0 && idle.length === request.snapshots?.length) {
-    return nothingIn(request, source.host, root);
+    return nothingIn(request, source.host, sourceDataset);
   }
   for (const pattern of idle) {
-    const message = `--snapshots ${pattern} matches no snapshot of ${root} or below it`;
-    notes.push({ kind: 'unmatched', dataset: root, message });
+    const message = `--snapshots ${pattern} matches no snapshot of ${sourceDataset} or below it`;
+    notes.push({ kind: 'unmatched', dataset: sourceDataset, message });
   }
   const chosen = chosenOf(request, kept, leaf, notes);
   return chosen.length > 0 || missing.length > 0
     ? { listed, chosen, missing, notes }
-    : nothingIn(request, source.host, root);
+    : nothingIn(request, source.host, sourceDataset);
 }
 
 const goalOf = ({ snapshots }: DatasetEntry, leaf: string | undefined) =>
   leaf === undefined ? undefined : snapshots.find((entry) => entry.name === leaf);
 
 /** Does a pattern of a package exclude a dataset? It matches the full name, or the name relative to the package's root. */
-const isExcluded = (pattern: string, name: string, root: string): boolean =>
-  matches(pattern, name) || (name !== root && matches(pattern, name.slice(root.length + 1)));
+const isExcluded = (pattern: string, name: string, sourceDataset: string): boolean =>
+  matches(pattern, name) || (name !== sourceDataset && matches(pattern, name.slice(sourceDataset.length + 1)));
 
 /** Do these patterns exclude the dataset or one of its ancestors? */
-export function isLeftOut(patterns: readonly string[], name: string, root: string): boolean {
-  for (let at: string | undefined = name; at !== undefined && at !== root; at = parentOf(at)) {
+export function isLeftOut(patterns: readonly string[], name: string, sourceDataset: string): boolean {
+  for (let at: string | undefined = name; at !== undefined && at !== sourceDataset; at = parentOf(at)) {
     const one = at;
-    if (patterns.some((pattern) => isExcluded(pattern, one, root))) return true;
+    if (patterns.some((pattern) => isExcluded(pattern, one, sourceDataset))) return true;
   }
   return false;
 }
@@ -136,16 +141,16 @@ function missingIn(host: string, dataset: DatasetEntry, named: string, leaf: str
   return { ok: false, error: { ...error, message: `${error.message} The package is ${named}. ${fix}` } };
 }
 
-const excludesAll = (root: string, pattern: string): Refusal =>
-  refuse('BAD_REQUEST', `--exclude ${pattern} excludes ${root} itself, so nothing is left to send.`);
+const excludesAll = (sourceDataset: string, pattern: string): Refusal =>
+  refuse('BAD_REQUEST', `--exclude ${pattern} excludes ${sourceDataset} itself, so nothing is left to send.`);
 
-const nothingIn = (request: SendRequest, host: string, root: string): Refusal =>
+const nothingIn = (request: SendRequest, host: string, sourceDataset: string): Refusal =>
   refuse(
     'NO_SUCH_SNAPSHOT',
     request.snapshots?.length
-      ? `No snapshot of ${root} on ${host} or its descendants matches ${request.snapshots.join(', ')}.`
-      : `${root} on ${host} and its descendants have no snapshots. To make some: zfs snapshot -r ${root}@NAME`,
-    { details: { host, dataset: root } },
+      ? `No snapshot of ${sourceDataset} on ${host} or its descendants matches ${request.snapshots.join(', ')}.`
+      : `${sourceDataset} on ${host} and its descendants have no snapshots. To make some: zfs snapshot -r ${sourceDataset}@NAME`,
+    { details: { host, dataset: sourceDataset } },
   );
 
 export const noSuchDataset = ({ host, datasets }: Inventory, name: string): Refusal =>

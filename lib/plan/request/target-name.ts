@@ -4,13 +4,13 @@ import type { JobContext } from './job-context.ts';
 
 /** The target's name for the sent dataset, or for the package's root (zfs-receive(8), `-d` and `-e`). */
 export function targetDatasetOf({ dataset, to }: Pick<SendRequest, 'dataset' | 'to'>): string {
-  const name = datasetOf(dataset);
-  if (to.dataset === undefined) return name;
-  return to.append === undefined ? to.dataset : appended(name, to.dataset, to.append);
+  const sourceDataset = datasetOf(dataset);
+  if (to.dataset === undefined) return sourceDataset;
+  return to.append === undefined ? to.dataset : appended(sourceDataset, to.dataset, to.append);
 }
 
-function appended(name: string, below: string, append: NonNullable<Target['append']>): string {
-  const elements = name.split('/');
+function appended(sourceDataset: string, below: string, append: NonNullable<Target['append']>): string {
+  const elements = sourceDataset.split('/');
   return [below, ...(append === 'path' ? elements.slice(1) : elements.slice(-1))].join('/');
 }
 

@@ -12,7 +12,7 @@ export interface CloneContext {
   target: { host: string };
   selfContained: boolean;
   /** The source's dataset in the request, the root of a package. */
-  root: string;
+  sourceDataset: string;
   /** The whole package, by the source's names. */
   items: ReadonlyMap<string, Item>;
   /** With `selfContained` it searches only counterparts of the package itself. */
@@ -68,9 +68,9 @@ export function seedStart(item: Item, context: CloneContext): SeedStart | Refusa
 }
 
 /** An origin inside the package's tree has to be sent with it: sent alone, it would get placeholders as parents. */
-function sendFirst({ dataset: { origin } }: Item, { root, target }: CloneContext): string {
+function sendFirst({ dataset: { origin } }: Item, { sourceDataset, target }: CloneContext): string {
   const holder = datasetOf(origin?.name ?? '');
-  return isWithin(holder, root)
+  return isWithin(holder, sourceDataset)
     ? `include ${holder} in the package, with @${leafOf(origin?.name ?? '')} (do not exclude it, and give it the package's snapshot)`
     : `send ${holder} to ${target.host} first`;
 }

@@ -84,7 +84,7 @@ function following(task: DatasetTask, snapshots: readonly SnapshotEntry[], start
  * One `-i` step for each snapshot, from the one before. Its size is the sum of `written` since the base, including skipped
  * snapshots; ZFS adds that of a destroyed snapshot to the next one (zfsprops(7)).
  */
-function chain({ source, target }: DatasetTask, snapshots: readonly SnapshotEntry[], start: Start): Step[] {
+function chain({ source, targetDataset }: DatasetTask, snapshots: readonly SnapshotEntry[], start: Start): Step[] {
   const wanted = new Set(snapshots.map((entry) => entry.guid));
   const steps: Step[] = [];
   let { from, origin } = start;
@@ -94,7 +94,7 @@ function chain({ source, target }: DatasetTask, snapshots: readonly SnapshotEntr
     size += entry.written;
     if (!wanted.has(entry.guid)) continue;
     const to = { name: `${source.dataset.name}@${entry.name}`, guid: entry.guid };
-    const step: Step = { type: 'incremental', to, from, targetDataset: target.name, ...kindOf(source), size };
+    const step: Step = { type: 'incremental', to, from, targetDataset, ...kindOf(source), size };
     steps.push(origin === undefined ? step : { ...step, origin });
     from = { ...to, kind: 'snapshot' };
     origin = undefined;
@@ -106,10 +106,10 @@ function chain({ source, target }: DatasetTask, snapshots: readonly SnapshotEntr
 const kindOf = ({ dataset }: DatasetTask['source']): Pick<Step, 'volume'> =>
   dataset.type === 'volume' ? { volume: true } : {};
 
-const fullStep = ({ source, target }: DatasetTask, to: SnapshotEntry): Step => ({
+const fullStep = ({ source, targetDataset }: DatasetTask, to: SnapshotEntry): Step => ({
   type: 'full',
   to: { name: `${source.dataset.name}@${to.name}`, guid: to.guid },
-  targetDataset: target.name,
+  targetDataset,
   ...kindOf(source),
   size: to.referenced,
 });

@@ -5,7 +5,7 @@ import { type StreamFlag, streamFlagSchema } from '../../../schemas/stream.ts';
 /** The properties of the chain by which a dataset of the target was received, which a chain must not change. */
 export interface ChainFlags {
   /** The target's dataset. */
-  dataset: string;
+  targetDataset: string;
   /** Undefined if unknown. */
   raw: boolean | undefined;
   /** Its initial flags; undefined if unknown. */
@@ -70,5 +70,5 @@ export function initialFlagsOfOrigin(clone: DatasetEntry, origin: string, target
 function chainFlags(source: DatasetEntry, target: DatasetEntry, flags: ChainFlags['flags']): ChainFlags {
   const isPlain = source.encryption === 'off' || target.encryption === 'off';
   const guess = target.keystatus === 'unavailable' ? true : undefined;
-  return { dataset: target.name, raw: isPlain ? false : (flags?.includes('raw') ?? guess), flags };
+  return { targetDataset: target.name, raw: isPlain ? false : (flags?.includes('raw') ?? guess), flags };
 }

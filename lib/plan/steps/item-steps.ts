@@ -29,8 +29,8 @@ export interface ItemPlanning {
 export function itemSteps(item: Item, planning: ItemPlanning): Step[] | Refusal {
   const { job, source, target, context, placeholders } = planning;
   const { request } = job;
-  const { root } = context;
-  const { parent, existing, dataset } = item;
+  const { sourceDataset } = context;
+  const { parent, existing, dataset, targetDataset } = item;
   const obstacle = parent && !existing && !isPlaceholder(parent.existing) ? obstacleIn(parent, context) : undefined;
   if (parent && obstacle) return blockedBy(item, parent, obstacle, `is a descendant of ${parent.dataset.name}`);
   if (item.previousName !== undefined) return renamed(item, item.previousName, source.host, target.host);
@@ -39,25 +39,24 @@ export function itemSteps(item: Item, planning: ItemPlanning): Step[] | Refusal 
   const isRotated = request.conflict === 'rotate' && !request.selfContained;
   const plan = datasetSteps({
     source: { host: source.host, dataset },
-    target: { host: target.host, name: item.targetDataset, dataset: existing },
+    target: { host: target.host, dataset: existing },
+    targetDataset,
     wanted: item.wanted,
-    below: dataset.name === root ? appendedTargets(job) : [],
+    below: dataset.name === sourceDataset ? appendedTargets(job) : [],
     seedStart: () => (isRotated && startFromRotated(item, target)) || seedStart(item, context),
   });
   if (!plan.ok) return plan;
-  const long = plan.steps.find(
-    ({ to }) => item.targetDataset.length + 1 + (leafOf(to.name) ?? '').length > maxNameLength,
-  );
-  if (long) return tooLong(item, long, root);
+  const long = plan.steps.find(({ to }) => targetDataset.length + 1 + (leafOf(to.name) ?? '').length > maxNameLength);
+  if (long) return tooLong(item, long, sourceDataset);
   const [first, ...rest] = plan.steps;
   if (first === undefined) return plan.steps;
   const sides = {
     source: { host: source.host, dataset },
-    target: { host: target.host, name: item.targetDataset, existing },
+    target: { host: target.host, existing },
   };
   const redacted = redactedIn({ ...sides, steps: plan.steps }, target);
   if (redacted) return redacted;
-  const one = { name: item.targetDataset, source: { host: source.host, dataset }, origin: first.origin };
+  const one = { targetDataset, source: { host: source.host, dataset }, origin: first.origin };
   const streams = planning.streamsOf({ ...one, existing });
   if (isRefusal(streams)) return streams;
   const { flags, record, note } = streams;
@@ -72,9 +71,9 @@ export function itemSteps(item: Item, planning: ItemPlanning): Step[] | Refusal 
     if (own.length > 0) step.flags = own;
     if (wrapping) step.wrapping = wrapping;
   }
-  const parents = existing ? [] : placeholders.above(item.targetDataset);
+  const parents = existing ? [] : placeholders.above(targetDataset);
   const deep = parents.find((parent) => elementsOf(parent) > maxElements);
-  if (deep !== undefined) return tooDeep(item, deep, target.host, root);
+  if (deep !== undefined) return tooDeep(item, deep, target.host, sourceDataset);
   return [{ ...first, ...(record !== undefined && { record }), ...(parents.length > 0 && { parents }) }, ...rest];
 }
 
@@ -110,20 +109,20 @@ const notShown = ({ dataset, targetDataset }: Item, source: string, host: string
     { details: { host, dataset: targetDataset, source } },
   );
 
-const tooLong = ({ targetDataset }: Item, { to }: Step, root: string): Refusal =>
+const tooLong = ({ targetDataset }: Item, { to }: Step, sourceDataset: string): Refusal =>
   refuse(
     'BAD_REQUEST',
     `${to.name} would become a snapshot of ${targetDataset}, with a name longer than ${maxNameLength} characters. ` +
-      `To fix: choose a shorter target for ${root}.`,
+      `To fix: choose a shorter target for ${sourceDataset}.`,
     { details: { dataset: targetDataset } },
   );
 
 /** `zfs receive` creates datasets at a greater depth than `zfs create`. */
-const tooDeep = ({ targetDataset }: Item, parent: string, host: string, root: string): Refusal =>
+const tooDeep = ({ targetDataset }: Item, parent: string, host: string, sourceDataset: string): Refusal =>
   refuse(
     'BAD_REQUEST',
     `${parent}, a parent of ${targetDataset}, does not exist on ${host} and cannot be created: it has ${elementsOf(parent)} elements, and zfs ` +
-      `create accepts at most ${maxElements}. To fix: choose a target for ${root} with fewer elements, or send the parent ` +
+      `create accepts at most ${maxElements}. To fix: choose a target for ${sourceDataset} with fewer elements, or send the parent ` +
       'datasets too, because zfs receive creates deeper ones.',
     { details: { host, dataset: targetDataset, parent, elements: elementsOf(parent), most: maxElements } },
   );

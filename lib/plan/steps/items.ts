@@ -1,5 +1,5 @@
 import type { Inventory } from '../../../schemas/inventory.ts';
-import { isWithin, leafOf } from '../../../schemas/names.ts';
+import { isWithin, leafOf, poolOf } from '../../../schemas/names.ts';
 import type { Note, Step } from '../../../schemas/plan.ts';
 import type { DatasetPlan, DatasetPlans } from '../dataset-plan.ts';
 import { damaged } from '../inventory/listing.ts';
@@ -23,10 +23,10 @@ export function planItems(
   context: JobContext,
   source: Inventory,
   target: Inventory,
-  { items: all, findInFamily, findInPackage, sourceOf }: Matched,
+  { items: all, findInFamily, findInPackage, sourceDatasetOf }: Matched,
   arrived: readonly Step[] = [],
 ): DatasetPlans | Refusal {
-  const { sourceDataset: root, request } = context;
+  const { sourceDataset, request } = context;
   const plans = new Map<Item, DatasetPlan>();
   const notes: Note[] = [];
   const brought = new Map<string, string>();
@@ -35,13 +35,13 @@ export function planItems(
     source,
     target,
     selfContained: request.selfContained ?? false,
-    root,
+    sourceDataset,
     items: new Map(all.map((item) => [item.dataset.name, item])),
     findInFamily: request.selfContained ? findInPackage : findInFamily,
     containsOrigin,
     brought,
     refusalOf: (item) => plans.get(item)?.refusal,
-    findOutside: findInPool(withoutSource(root, source, target), context.targetDataset),
+    findOutside: findInPool(withoutSource(sourceDataset, source, target), poolOf(context.targetDataset)),
   };
   const order = ordered(all, cloneContext, containsOrigin, source);
   if (isRefusal(order)) return order;
@@ -51,7 +51,7 @@ export function planItems(
     source,
     target,
     context: cloneContext,
-    placeholders: placeholdersOn(target, sourceOf),
+    placeholders: placeholdersOn(target, sourceDatasetOf),
     sourceByName: byName(source),
     streamsOf: streamsTo(target, request.stream ?? {}),
     addNotes: (some) => notes.push(...some),
@@ -59,14 +59,14 @@ export function planItems(
 
   for (const item of order) {
     const steps = itemSteps(item, planning);
-    const { dataset, targetDataset: name } = item;
+    const { dataset, targetDataset } = item;
     plans.set(item, {
       sourceDataset: dataset.name,
-      targetDataset: name,
+      targetDataset,
       ...(isRefusal(steps) ? { steps: [], refusal: steps } : { steps }),
     });
     if (isRefusal(steps) || steps.length === 0) continue;
-    for (const { to } of steps) if (origins.has(to.name)) brought.set(to.name, `${name}@${leafOf(to.name)}`);
+    for (const { to } of steps) if (origins.has(to.name)) brought.set(to.name, `${targetDataset}@${leafOf(to.name)}`);
   }
   const kept = withKeysKept([...plans.values()], { source, target, items: cloneContext.items, arrived });
   return { datasets: kept.plans, notes: [...notes, ...kept.notes] };
@@ -102,7 +102,7 @@ function needsOf(item: Item, context: CloneContext): Need<Item>[] {
 }
 
 /** On one host, the source is in the target's listing too; a replica must not become a clone of it. */
-const withoutSource = (root: string, source: Inventory, target: Inventory): Inventory =>
+const withoutSource = (sourceDataset: string, source: Inventory, target: Inventory): Inventory =>
   source.host === target.host
-    ? { ...target, datasets: target.datasets.filter(({ name }) => !isWithin(name, root)) }
+    ? { ...target, datasets: target.datasets.filter(({ name }) => !isWithin(name, sourceDataset)) }
     : target;

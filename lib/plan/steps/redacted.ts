@@ -6,7 +6,7 @@ import { type Refusal, refuse } from '../refusal.ts';
 /** A chain with its steps, and its datasets on both sides. */
 export interface Chain {
   source: { host: string; dataset: DatasetEntry };
-  target: { host: string; name: string; existing: DatasetEntry | undefined };
+  target: { host: string; existing: DatasetEntry | undefined };
   steps: readonly Step[];
 }
 

@@ -9,7 +9,7 @@ import { type ChainFlags, initialFlagsOf, initialFlagsOfOrigin, markOf } from '.
 /** A dataset whose stream flags are chosen. */
 export interface Streamed {
   /** The target's name for it. */
-  name: string;
+  targetDataset: string;
   source: { host: string; dataset: DatasetEntry };
   /** The target's dataset of that name. */
   existing: DatasetEntry | undefined;
@@ -39,8 +39,8 @@ export function streamsTo(target: Inventory, wish: StreamWish): (streamed: Strea
   }
 
   return (streamed) => {
-    const { name, source, existing } = streamed;
-    const pool = poolOf(name);
+    const { targetDataset, source, existing } = streamed;
+    const pool = poolOf(targetDataset);
     const features = target.features?.[pool];
     const known = { source, host, pool, wish, initial: initialOf(streamed), features };
     const raw = rawness(known);
@@ -51,7 +51,7 @@ export function streamsTo(target: Inventory, wish: StreamWish): (streamed: Strea
     if (refusal) return refusal;
     const noted = raw ? {} : unknownBeginning(known, flags);
     if (existing?.snapshots.length) return { flags, ...noted };
-    planned.set(name, { dataset: name, raw, flags });
+    planned.set(targetDataset, { targetDataset, raw, flags });
     return { flags, record: markOf(source.dataset.guid, flags), ...noted };
   };
 }
@@ -80,9 +80,9 @@ function rawness({ source: { host: from, dataset }, host, pool, wish, initial, f
     const [is, asked, flag] = raw ? ['not raw', 'raw', '--raw'] : ['raw', 'not raw', '--no-raw'];
     return refuse(
       'UNSUPPORTED',
-      `${dataset.name} on ${from} cannot be sent ${asked}, because ${initial.dataset} on ${host} was received ${is}, and ` +
+      `${dataset.name} on ${from} cannot be sent ${asked}, because ${initial.targetDataset} on ${host} was received ${is}, and ` +
         `the two cannot be mixed. To fix: omit ${flag}, or send it under another name.`,
-      { details: { host, dataset: initial.dataset } },
+      { details: { host, dataset: initial.targetDataset } },
     );
   }
   if (raw && features && !features.includes('encryption')) {
@@ -103,7 +103,7 @@ function unknownBeginning(
 ): { note?: Note } {
   if (!initial || initial.flags || !flags.includes('large-block')) return {};
   const message =
-    `${dataset.name} is sent with --large-block, but it is unknown whether ${initial.dataset} on ${host} started with large blocks: if not, ` +
+    `${dataset.name} is sent with --large-block, but it is unknown whether ${initial.targetDataset} on ${host} started with large blocks: if not, ` +
     'OpenZFS 2.1 can zero files there (openzfs#6224). Omit --large-block unless the first stream had it (zfs send -L).';
   return { note: { kind: 'unknown-beginning', dataset: dataset.name, message } };
 }
@@ -170,12 +170,12 @@ function plainFlags(known: Known): StreamFlag[] | Refusal {
     const [began, flag] = largeBlock ? ['without it', '--large-block'] : ['with large blocks', '--no-large-block'];
     const which = initial.returns
       ? `${dataset.name} was received from ${host}`
-      : `the first stream of ${initial.dataset} on ${host} was sent`;
+      : `the first stream of ${initial.targetDataset} on ${host} was sent`;
     return refuse(
       'UNSUPPORTED',
       `${dataset.name} on ${from} cannot be sent with ${flag}: ${which} ${began}, and a change within a chain can ` +
         `zero files (openzfs#6224). To fix: omit ${flag}, or send it under another name.`,
-      { details: { host, dataset: initial.dataset } },
+      { details: { host, dataset: initial.targetDataset } },
     );
   }
   const compressed = wish.compressed ?? had('compressed') ?? can('lz4_compress', 'zstd_compress');

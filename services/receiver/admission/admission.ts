@@ -33,15 +33,15 @@ export function checkAsker({ source }: Pick<ReceiveStart, 'source'>, host: strin
  * @throws ZpsendError NOT_ALLOWED
  */
 export function checkAllowed(start: ReceiveStart, host: string, { allow }: Allowed): void {
-  const { source, dataset, origin } = start;
+  const { source, dataset: targetDataset, origin } = start;
   const places = placesOf(start, allow);
   const mayWrite = (name: string): boolean => places.some((into) => isWithin(name, into));
-  if (!mayWrite(dataset)) {
+  if (!mayWrite(targetDataset)) {
     const allows = places.length > 0 ? `${someOf(places, '', 10)} and below` : 'it nothing';
     throw new ZpsendError(
       'NOT_ALLOWED',
-      `${source} may not write to ${dataset} on ${host}: its receiver allows ${allows}. ${ruleFor(source, dataset)}`,
-      { source, dataset },
+      `${source} may not write to ${targetDataset} on ${host}: its receiver allows ${allows}. ${ruleFor(source, targetDataset)}`,
+      { source, dataset: targetDataset },
     );
   }
   if (origin === undefined || mayWrite(datasetOf(origin))) return;
@@ -53,8 +53,8 @@ export function checkAllowed(start: ReceiveStart, host: string, { allow }: Allow
 }
 
 /** The rule that would allow it. */
-const ruleFor = (source: string, dataset: string): string =>
-  `If it may, add {from: "${source}", into: "${dataset}"}, or a dataset above, to receive.allow there (or ${source}=${dataset} to ZPSEND_ALLOW)`;
+const ruleFor = (source: string, targetDataset: string): string =>
+  `If it may, add {from: "${source}", into: "${targetDataset}"}, or a dataset above, to receive.allow there (or ${source}=${targetDataset} to ZPSEND_ALLOW)`;
 
 /** The snapshot that this step creates. */
 export const arrivalOf = (start: Pick<ReceiveStart, 'dataset' | 'to'>): string =>
@@ -63,11 +63,13 @@ export const arrivalOf = (start: Pick<ReceiveStart, 'dataset' | 'to'>): string =
 /** The views, with the marks that name the owner of partial state. @throws ZpsendError */
 export async function withMarks(
   zfs: Pick<Zfs, 'properties'>,
-  { dataset, partial, record }: Pick<ReceiveStart, 'dataset' | 'partial' | 'record'>,
+  { dataset: targetDataset, partial, record }: Pick<ReceiveStart, 'dataset' | 'partial' | 'record'>,
   seen: readonly InspectedName[],
 ): Promise<readonly View[]> {
   if (partial !== 'discard' || record === undefined) return seen;
-  const names = seen.map(({ name }) => name).filter((name) => name === dataset || name === parentOf(dataset));
+  const names = seen
+    .map(({ name }) => name)
+    .filter((name) => name === targetDataset || name === parentOf(targetDataset));
   const values = names.length > 0 ? await zfs.properties(names, [streamProperty]) : new Map();
   return seen.map((view) => {
     const stream = streamMarkSchema.safeParse(values.get(view.name)?.[streamProperty]).data;

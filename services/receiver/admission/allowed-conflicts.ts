@@ -9,23 +9,23 @@ import type { View } from './view.ts';
 type Rule = Pick<ReceiveConfig['allow'][number], 'from' | 'into'> & { conflicts?: readonly AllowedConflict[] };
 
 /** The other dataset that a step changes. It needs a lock, too (I1). */
-export const otherName = ({ dataset, before }: ReceiveStart): string | undefined =>
-  before?.kind === 'rename' ? (before.from === dataset ? before.to : before.from) : undefined;
+export const otherName = ({ dataset: targetDataset, before }: ReceiveStart): string | undefined =>
+  before?.kind === 'rename' ? (before.from === targetDataset ? before.to : before.from) : undefined;
 
 /**
  * May the source request this conflict resolution? Checked before anything else (I5, I11).
  * @throws ZpsendError BAD_REQUEST if it does not fit the step, NOT_ALLOWED with the rule to add to the configuration
  */
 export function checkClearing(start: ReceiveStart, host: string, allow: readonly Rule[]): void {
-  const { before, source, dataset } = start;
+  const { before, source, dataset: targetDataset } = start;
   if (!before) return;
   if (!belongs(start, before)) {
     throw new ZpsendError('BAD_REQUEST', `the conflict resolution before ${start.to.name} does not fit that step`, {
-      dataset,
+      dataset: targetDataset,
     });
   }
   const [conflict, names]: [AllowedConflict, string[]] =
-    before.kind === 'rollback' ? ['rollback', [dataset]] : ['rotate', [before.from, before.to]];
+    before.kind === 'rollback' ? ['rollback', [targetDataset]] : ['rotate', [before.from, before.to]];
   for (const name of names) {
     const rules = allow.filter(({ from, into }) => (from === '*' || from === source) && isWithin(name, into));
     if (rules.some(({ conflicts }) => conflicts?.includes(conflict))) continue;
@@ -36,19 +36,19 @@ export function checkClearing(start: ReceiveStart, host: string, allow: readonly
     throw new ZpsendError(
       'NOT_ALLOWED',
       `${source} asks for ${inWords(before)} on ${host}, which its receiver does not allow, so nothing is changed there: ${remedy}`,
-      { source, dataset, conflict },
+      { source, dataset: targetDataset, conflict },
     );
   }
 }
 
 /** A rollback goes to the base of the step. A rename frees the name of its dataset, or restores it. */
-function belongs({ dataset, from, origin }: ReceiveStart, before: Clearing): boolean {
+function belongs({ dataset: targetDataset, from, origin }: ReceiveStart, before: Clearing): boolean {
   const makes = from === undefined || origin !== undefined;
   if (before.kind === 'rollback') {
-    return !makes && datasetOf(before.to.name) === dataset && before.to.guid === from.guid;
+    return !makes && datasetOf(before.to.name) === targetDataset && before.to.guid === from.guid;
   }
   const areDisjoint = !isWithin(before.from, before.to) && !isWithin(before.to, before.from);
-  const fits = makes ? before.from === dataset : before.to === dataset;
+  const fits = makes ? before.from === targetDataset : before.to === targetDataset;
   return areDisjoint && fits && parentOf(before.from) !== undefined;
 }
 

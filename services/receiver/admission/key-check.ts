@@ -21,9 +21,9 @@ export async function checkKey(
   host: string,
   seen: readonly InspectedName[],
 ): Promise<void> {
-  const { dataset, raw, from, origin, wrapping } = start;
+  const { dataset: targetDataset, raw, from, origin, wrapping } = start;
   await checkReplaced(zfs, start, host, seen);
-  const there = seen.find(({ name }) => name === dataset);
+  const there = seen.find(({ name }) => name === targetDataset);
   const root = there?.encryptionRoot;
   if (!raw || !from || origin !== undefined || !there || root === undefined) return;
   if ((await holderOf(zfs, there)) === root) return;
@@ -32,22 +32,22 @@ export async function checkKey(
   if (sameness === 'same' || (sameness === 'unknown' && start.encryptionRoot === root)) return;
   throw new ZpsendError(
     'KEY_MISMATCH',
-    `${dataset} on ${host} inherits its key from ${root}, which lacks the key of ${start.to.name} on ${start.source}: ` +
-      `one of them had a change-key since this was planned. Send again: the new plan has the fix. Or give ${dataset} its own key on ` +
-      `${host}: zfs load-key ${root}; zfs change-key -o keyformat=passphrase -o keylocation=prompt ${dataset}`,
-    { dataset, encryptionRoot: root },
+    `${targetDataset} on ${host} inherits its key from ${root}, which lacks the key of ${start.to.name} on ${start.source}: ` +
+      `one of them had a change-key since this was planned. Send again: the new plan has the fix. Or give ${targetDataset} its own key on ` +
+      `${host}: zfs load-key ${root}; zfs change-key -o keyformat=passphrase -o keylocation=prompt ${targetDataset}`,
+    { dataset: targetDataset, encryptionRoot: root },
   );
 }
 
 /** A key that was changed on the target since the plan is not overwritten by an older one: its children could not be opened then. */
 async function checkReplaced(
   zfs: Pick<Zfs, 'inspect'>,
-  { dataset, origin, replaces, to, source }: Asked,
+  { dataset: targetDataset, origin, replaces, to, source }: Asked,
   host: string,
   seen: readonly InspectedName[],
 ): Promise<void> {
   if (replaces === undefined) return;
-  const holder = origin === undefined ? dataset : datasetOf(origin);
+  const holder = origin === undefined ? targetDataset : datasetOf(origin);
   const there = seen.find(({ name }) => name === holder) ?? (await zfs.inspect([holder]))[0];
   if (!there || compareWrappings(there.wrapping, replaces) !== 'different') return;
   throw new ZpsendError(

@@ -4,8 +4,8 @@ import type { ReceiveStart } from '../../../schemas/transfer.ts';
 import type { View } from './view.ts';
 
 /** `tank/a/b` to `tank` and `tank/a`, topmost first. */
-export function ancestorsOf(dataset: string): string[] {
-  const elements = dataset.split('/');
+export function ancestorsOf(targetDataset: string): string[] {
+  const elements = targetDataset.split('/');
   return elements.slice(1).map((_, index) => elements.slice(0, index + 1).join('/'));
 }
 
@@ -40,30 +40,30 @@ export function missingParents(
   seen: ReadonlyMap<string, View>,
   places: readonly string[],
 ): string[] {
-  const { dataset, source } = start;
-  const ancestors = ancestorsOf(dataset);
+  const { dataset: targetDataset, source } = start;
+  const ancestors = ancestorsOf(targetDataset);
   const missing = ancestors.filter((name) => !seen.has(name));
   const nearest = seen.get(ancestors[ancestors.length - missing.length - 1] ?? '');
   if (!nearest) {
-    const [pool = dataset] = ancestors;
+    const [pool = targetDataset] = ancestors;
     throw new ZpsendError('NO_SUCH_DATASET', `there is no pool ${pool} on ${host}`, { dataset: pool });
   }
   if (nearest.type === 'volume') {
     throw new ZpsendError(
       'UNSUPPORTED',
-      `${nearest.name} on ${host} is a volume, so ${dataset} cannot be created below it`,
-      { dataset, above: nearest.name },
+      `${nearest.name} on ${host} is a volume, so ${targetDataset} cannot be created below it`,
+      { dataset: targetDataset, above: nearest.name },
     );
   }
   checkMadeWithin(places, missing, source, host);
   // a raw stream brings its own key; an empty parent needs one
   if (nearest.keystatus === 'unavailable' && !(start.raw && missing.length === 0)) {
-    const made = missing.length > 0 ? missing.join(', ') : dataset;
+    const made = missing.length > 0 ? missing.join(', ') : targetDataset;
     throw new ZpsendError(
       'KEY_REQUIRED',
       `${made} cannot be created below ${nearest.name} on ${host}, whose key is not loaded: ` +
         `load it with zfs load-key`,
-      { dataset, above: nearest.name },
+      { dataset: targetDataset, above: nearest.name },
     );
   }
   const deep = missing.find((name) => elementsOf(name) > maxElements);
@@ -78,7 +78,7 @@ export function missingParents(
   if (unplanned !== undefined) {
     throw new ZpsendError(
       'NO_SUCH_DATASET',
-      `${unplanned} does not exist on ${host}, and ${dataset} is to be created below it. If it was renamed or destroyed while its ` +
+      `${unplanned} does not exist on ${host}, and ${targetDataset} is to be created below it. If it was renamed or destroyed while its ` +
         'package was sent, send again: a new plan is made',
       { reason: 'parent-not-planned', dataset: unplanned },
     );

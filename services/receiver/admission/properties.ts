@@ -68,14 +68,14 @@ export function checkType(
   host: string,
   seen: readonly Pick<InspectedName, 'name' | 'type'>[],
 ): void {
-  const { dataset, source, volume } = start;
-  const type = seen.find(({ name }) => name === dataset)?.type;
+  const { dataset: targetDataset, source, volume } = start;
+  const type = seen.find(({ name }) => name === targetDataset)?.type;
   if (!volume || type !== 'filesystem') return;
   throw new ZpsendError(
     'BAD_REQUEST',
-    `${source} announced ${dataset} as a volume, and a filesystem arrived on ${host}, without the properties that its ` +
+    `${source} announced ${targetDataset} as a volume, and a filesystem arrived on ${host}, without the properties that its ` +
       'receiver sets: check it (zfs get all), and set them or destroy it',
-    { dataset, source },
+    { dataset: targetDataset, source },
   );
 }
 

@@ -17,7 +17,7 @@ type Received = Pick<ReceiveStart, 'dataset' | 'to' | 'from' | 'origin' | 'befor
 /** Keeps a hold on the newest received snapshot of each dataset. */
 export interface LastReceivedHolds {
   /** A receive into the dataset has started. */
-  began(dataset: string): void;
+  began(targetDataset: string): void;
   received(step: Received): void;
   /** Moves all holds now, and resolves when that is done. */
   flush(): Promise<void>;
@@ -62,26 +62,26 @@ export function openLastReceivedHolds({ zfs, log, clock }: LastReceivedHoldDeps)
   const queues: Promise<void>[] = Array.from({ length: atOnce }, () => Promise.resolve());
   const warned = new Set<Code>();
 
-  function wait(dataset: string, one: Pending, ms: number): void {
+  function wait(targetDataset: string, one: Pending, ms: number): void {
     one.cancel();
-    one.cancel = clock.after(Math.max(0, ms), () => move(dataset));
+    one.cancel = clock.after(Math.max(0, ms), () => move(targetDataset));
   }
   const atLatest = ({ since }: Pending): number => since + holdMs - clock.now();
 
-  function move(dataset: string): void {
-    const one = pending.get(dataset);
+  function move(targetDataset: string): void {
+    const one = pending.get(targetDataset);
     if (!one) return;
     one.cancel();
-    pending.delete(dataset);
-    const queue = queueOf(dataset);
+    pending.delete(targetDataset);
+    const queue = queueOf(targetDataset);
     queues[queue] = (queues[queue] ?? Promise.resolve())
-      .then(() => hold(dataset, one))
-      .catch((thrown) => logFailure(dataset, thrown));
+      .then(() => hold(targetDataset, one))
+      .catch((thrown) => logFailure(targetDataset, thrown));
   }
 
   /** The new hold is set before the old ones are released. */
-  async function hold(dataset: string, { snapshot, guid, follows, unbroken, rotated }: Pending): Promise<void> {
-    known.delete(dataset);
+  async function hold(targetDataset: string, { snapshot, guid, follows, unbroken, rotated }: Pending): Promise<void> {
+    known.delete(targetDataset);
     try {
       await zfs.hold(baseTag, [snapshot]);
     } finally {
@@ -90,15 +90,15 @@ export function openLastReceivedHolds({ zfs, log, clock }: LastReceivedHoldDeps)
     // a snapshot of the same name was renamed with its hold, which only a listing finds
     const gone = follows && unbroken && follows.snapshot !== snapshot ? [follows.snapshot] : [];
     const found = gone.length > 0 ? await zfs.release(baseTag, gone) : { missing: true };
-    if (found.missing) await releaseOld(zfs, dataset);
+    if (found.missing) await releaseOld(zfs, targetDataset);
     for (const [name, { at }] of known) if (clock.now() - at > holdsKnownMs) known.delete(name);
-    known.set(dataset, { snapshot, guid, at: clock.now() });
+    known.set(targetDataset, { snapshot, guid, at: clock.now() });
   }
 
   /** The next receive tries again. Each code is a warning once. */
-  function logFailure(dataset: string, thrown: unknown): void {
+  function logFailure(targetDataset: string, thrown: unknown): void {
     const { code, message } = ZpsendError.from(thrown);
-    const line = `cannot hold the newest snapshot of ${dataset}: ${code}: ${message}`;
+    const line = `cannot hold the newest snapshot of ${targetDataset}: ${code}: ${message}`;
     if (warned.has(code)) log.debug('hold.failed', line, { code });
     else
       log.warn(
@@ -110,43 +110,43 @@ export function openLastReceivedHolds({ zfs, log, clock }: LastReceivedHoldDeps)
   }
 
   return {
-    began(dataset) {
-      const one = pending.get(dataset);
-      if (one) wait(dataset, one, atLatest(one));
+    began(targetDataset) {
+      const one = pending.get(targetDataset);
+      if (one) wait(targetDataset, one, atLatest(one));
     },
     received(step) {
-      const { dataset, to, from } = step;
+      const { dataset: targetDataset, to, from } = step;
       const snapshot = arrivalOf(step);
-      const before = pending.get(dataset);
+      const before = pending.get(targetDataset);
       const rotated = [...(before?.rotated ?? []), ...rotatedFrom(step)];
       if (before) {
         before.unbroken &&= before.guid === from?.guid;
         Object.assign(before, { snapshot, guid: to.guid, rotated });
-        return wait(dataset, before, Math.min(holdQuietMs, atLatest(before)));
+        return wait(targetDataset, before, Math.min(holdQuietMs, atLatest(before)));
       }
-      const last = known.get(dataset);
+      const last = known.get(targetDataset);
       const follows = last && step.origin === undefined && last.guid === from?.guid ? last : undefined;
       const since = clock.now();
-      const cancel = clock.after(holdQuietMs, () => move(dataset));
-      pending.set(dataset, { snapshot, guid: to.guid, follows, unbroken: true, rotated, since, cancel });
+      const cancel = clock.after(holdQuietMs, () => move(targetDataset));
+      pending.set(targetDataset, { snapshot, guid: to.guid, follows, unbroken: true, rotated, since, cancel });
     },
     async flush() {
-      for (const dataset of [...pending.keys()]) move(dataset);
+      for (const targetDataset of [...pending.keys()]) move(targetDataset);
       await Promise.all(queues);
     },
   };
 }
 
 /** Releases all last-received holds of a dataset. */
-async function releaseAll(zfs: Pick<Zfs, 'list' | 'release'>, dataset: string): Promise<void> {
-  const [entry] = await zfs.list({ dataset });
+async function releaseAll(zfs: Pick<Zfs, 'list' | 'release'>, targetDataset: string): Promise<void> {
+  const [entry] = await zfs.list({ dataset: targetDataset });
   const names = entry ? heldIn(entry) : [];
   if (names.length > 0) await zfs.release(baseTag, names);
 }
 
 /** Releases all last-received holds of a dataset but the newest. */
-async function releaseOld(zfs: Pick<Zfs, 'holds' | 'list' | 'release'>, dataset: string): Promise<void> {
-  const [entry] = await zfs.list({ dataset });
+async function releaseOld(zfs: Pick<Zfs, 'holds' | 'list' | 'release'>, targetDataset: string): Promise<void> {
+  const [entry] = await zfs.list({ dataset: targetDataset });
   const names = entry ? heldIn(entry) : [];
   if (!entry || names.length < 2) return;
   const based = (await zfs.holds(names)).filter(({ tag }) => tag === baseTag);
@@ -154,15 +154,15 @@ async function releaseOld(zfs: Pick<Zfs, 'holds' | 'list' | 'release'>, dataset:
   if (old.length === 0) return;
   await zfs.release(
     baseTag,
-    old.map(({ snapshot }) => `${dataset}@${snapshot.name}`),
+    old.map(({ snapshot }) => `${targetDataset}@${snapshot.name}`),
   );
 }
 
 /** The datasets that were renamed for a step: by itself, or by an earlier try whose stream broke. */
-function rotatedFrom({ dataset, before, origin }: Received): string[] {
-  if (before?.kind === 'rename' && before.from === dataset) return [before.to];
-  return origin !== undefined && originalNameOf(datasetOf(origin)) === dataset ? [datasetOf(origin)] : [];
+function rotatedFrom({ dataset: targetDataset, before, origin }: Received): string[] {
+  if (before?.kind === 'rename' && before.from === targetDataset) return [before.to];
+  return origin !== undefined && originalNameOf(datasetOf(origin)) === targetDataset ? [datasetOf(origin)] : [];
 }
 
-const queueOf = (dataset: string): number =>
-  Array.from(dataset).reduce((sum, character) => sum + character.charCodeAt(0), 0) % atOnce;
+const queueOf = (targetDataset: string): number =>
+  Array.from(targetDataset).reduce((sum, character) => sum + character.charCodeAt(0), 0) % atOnce;

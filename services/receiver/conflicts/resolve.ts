@@ -13,23 +13,23 @@ import { type Around, type ClearDeps, rollBack } from './rollback.ts';
  */
 export async function clearTarget(
   deps: ClearDeps,
-  { transfer, dataset, before }: Pick<ReceiveStart, 'transfer' | 'dataset' | 'before'>,
+  { transfer, dataset: targetDataset, before }: Pick<ReceiveStart, 'transfer' | 'dataset' | 'before'>,
   around: Around,
 ): Promise<void> {
   if (before?.kind === 'rollback') await rollBack(deps, before, { ...around, transfer });
-  if (before?.kind === 'rename') await rename(deps, before, dataset, around);
+  if (before?.kind === 'rename') await rename(deps, before, targetDataset, around);
 }
 
 async function rename(
   { zfs, host, log }: ClearDeps,
   clearing: Rename,
-  dataset: string,
+  targetDataset: string,
   { discard, stopped }: Around,
 ): Promise<void> {
   const { from, to } = clearing;
   const isDone = isRenamed(clearing, host, await zfs.inspect([from, to]));
-  if (!isDone && from === dataset) await assertNoChildren(zfs, from, host);
-  if (discard && !stopped()) await zfs.abortReceive(isDone ? dataset : from);
+  if (!isDone && from === targetDataset) await assertNoChildren(zfs, from, host);
+  if (discard && !stopped()) await zfs.abortReceive(isDone ? targetDataset : from);
   if (isDone || stopped()) return;
   log.warn('conflict.renamed', `renaming ${from} to ${to}`);
   try {

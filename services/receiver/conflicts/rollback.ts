@@ -155,11 +155,11 @@ export function lostBy(plan: Rollback, there: DatasetEntry | undefined, host: st
   return { guid: there.guid, snapshots, cursors };
 }
 
-const changed = (dataset: string, host: string, what: string, details: Record<string, unknown>): ZpsendError =>
+const changed = (targetDataset: string, host: string, what: string, details: Record<string, unknown>): ZpsendError =>
   new ZpsendError(
     'DIVERGED',
-    `${dataset} on ${host} ${what} since its rollback was planned. Nothing is destroyed: check it, and send again.`,
-    { dataset, ...details },
+    `${targetDataset} on ${host} ${what} since its rollback was planned. Nothing is destroyed: check it, and send again.`,
+    { dataset: targetDataset, ...details },
   );
 
 const writtenTo = ({ to }: Rollback, written: number, planned: number, host: string): ZpsendError =>

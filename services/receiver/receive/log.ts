@@ -4,33 +4,33 @@ import type { ReceiveStart } from '../../../schemas/transfer.ts';
 import type { Log, LogFields } from '../../host/log.ts';
 
 /** The fields of all lines about one receive, as in the sender's log. */
-const fieldsOf = (host: string, { job, transfer, source, dataset, to }: ReceiveStart): LogFields => ({
-  ...{ job, transfer, source, dataset: datasetOf(to.name), target: `${host}:${dataset}`, snapshot: to.name },
+const fieldsOf = (host: string, { job, transfer, source, dataset: targetDataset, to }: ReceiveStart): LogFields => ({
+  ...{ job, transfer, source, dataset: datasetOf(to.name), target: `${host}:${targetDataset}`, snapshot: to.name },
 });
 
 /** Logs one receive. Each line is complete in itself, since logs of several hosts are read together. */
 export function receiveLog(log: Log, host: string, start: ReceiveStart) {
   const own = log.child(fieldsOf(host, start));
-  const { dataset, source, to } = start;
+  const { dataset: targetDataset, source, to } = start;
   return {
     log: own,
     started(kind: 'initial' | 'incremental' | 'resumed'): void {
-      own.info('receive.started', `${kind} receive of ${to.name} into ${dataset} from ${source}`);
+      own.info('receive.started', `${kind} receive of ${to.name} into ${targetDataset} from ${source}`);
     },
     parentCreated(parent: string): void {
-      own.info('receive.parent-created', `created ${parent}, empty and unmounted, as a parent of ${dataset}`, {
+      own.info('receive.parent-created', `created ${parent}, empty and unmounted, as a parent of ${targetDataset}`, {
         parent,
       });
     },
     partialDiscarded(): void {
-      const line = `dropping the partial state of an older receive into ${dataset}, which this stream cannot continue`;
+      const line = `dropping the partial state of an older receive into ${targetDataset}, which this stream cannot continue`;
       own.warn('receive.partial-discarded', line);
     },
     done(): void {
-      own.info('receive.done', `received ${to.name} into ${dataset}, telling ${source} receive is done`);
+      own.info('receive.done', `received ${to.name} into ${targetDataset}, telling ${source} receive is done`);
     },
     failed({ code, message }: ErrorBody): void {
-      own.warn('receive.failed', `receive of ${to.name} into ${dataset} failed: ${code}: ${message}`, { code });
+      own.warn('receive.failed', `receive of ${to.name} into ${targetDataset} failed: ${code}: ${message}`, { code });
     },
   };
 }

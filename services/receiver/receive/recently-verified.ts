@@ -6,22 +6,22 @@ import { timing } from '../../../lib/time/timing.ts';
  * inspect the target again, which saves a `zfs list`. If the target has changed since, `zfs receive` refuses.
  */
 export interface RecentlyVerified {
-  add(dataset: string, guid: string): void;
-  delete(dataset: string): void;
-  isNewest(dataset: string, guid: string | undefined): boolean;
+  add(targetDataset: string, guid: string): void;
+  delete(targetDataset: string): void;
+  isNewest(targetDataset: string, guid: string | undefined): boolean;
 }
 
 export function openRecentlyVerified(clock: Pick<Clock, 'now'>): RecentlyVerified {
   const newest = new Map<string, { guid: string; at: number }>();
   const isFresh = ({ at }: { at: number }): boolean => clock.now() - at <= timing.receive.verifiedMs;
   return {
-    add(dataset, guid) {
+    add(targetDataset, guid) {
       for (const [name, verified] of newest) if (!isFresh(verified)) newest.delete(name);
-      newest.set(dataset, { guid, at: clock.now() });
+      newest.set(targetDataset, { guid, at: clock.now() });
     },
-    delete: (dataset) => void newest.delete(dataset),
-    isNewest(dataset, guid) {
-      const verified = newest.get(dataset);
+    delete: (targetDataset) => void newest.delete(targetDataset),
+    isNewest(targetDataset, guid) {
+      const verified = newest.get(targetDataset);
       return verified !== undefined && verified.guid === guid && isFresh(verified);
     },
   };

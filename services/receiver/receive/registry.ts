@@ -81,10 +81,10 @@ export function openReceives(deps: ReceiveDeps, config: ReceiveConfig): Receives
 }
 
 function locked(host: string, instance: string, rival: Pick<Receive, 'start' | 'progress'>): ZpsendError {
-  const { dataset, source, transfer } = rival.start;
+  const { dataset: targetDataset, source, transfer } = rival.start;
   return new ZpsendError(
     'LOCKED',
-    `${dataset} on ${host} is already being received (transfer ${transfer} from ${source}): its lock is released when that transfer ends, and expires when its host is down`,
-    { dataset, host, source, transfer, life: rival.progress, by: instance },
+    `${targetDataset} on ${host} is already being received (transfer ${transfer} from ${source}): its lock is released when that transfer ends, and expires when its host is down`,
+    { dataset: targetDataset, host, source, transfer, life: rival.progress, by: instance },
   );
 }

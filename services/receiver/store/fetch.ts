@@ -47,13 +47,13 @@ const baseCodes: ReadonlySet<Code> = new Set(['DIVERGED', 'BASE_MISSING', 'ORIGI
 /** Is the stream's base missing, in a pool that is imported? */
 async function lacksBase(
   { zfs }: FetchDeps,
-  { from, origin, dataset }: StoredStart,
+  { from, origin, dataset: targetDataset }: StoredStart,
   error: ZpsendError,
 ): Promise<boolean> {
   // the parent that another stream of its package was to create
   if (!from) return error.reason === 'parent-not-planned';
   if (error.code === 'NO_SUCH_DATASET') return false;
-  const base = origin === undefined ? dataset : datasetOf(origin);
+  const base = origin === undefined ? targetDataset : datasetOf(origin);
   const names = [poolOf(base), base];
   const [pool, ...existing] = await zfs.inspect([...new Set(names)]);
   if (!pool) return false;

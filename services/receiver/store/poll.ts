@@ -235,8 +235,8 @@ async function receive(
 }
 
 /** Is the dataset's pool imported? */
-const hasPool = async (deps: StoredDeps, dataset: string): Promise<boolean> =>
-  (await deps.zfs.inspect([poolOf(dataset)]).catch(() => [])).length > 0;
+const hasPool = async (deps: StoredDeps, targetDataset: string): Promise<boolean> =>
+  (await deps.zfs.inspect([poolOf(targetDataset)]).catch(() => [])).length > 0;
 
 /** The receipt of a stream whose base was lost. If the base has arrived directly, the next job finds it. */
 function lostReceipt(log: Log, { start }: StoredItem, missing: ReadonlySet<string>): Receipt {

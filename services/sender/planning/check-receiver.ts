@@ -92,9 +92,9 @@ export function withoutRefused(plan: Plan, { datasets }: DatasetPlans, byTarget:
   };
 }
 
-const withoutNeeded = (dataset: string, target: string, needed: Refused): ErrorBody =>
+const withoutNeeded = (sourceDataset: string, targetDataset: string, needed: Refused): ErrorBody =>
   refuse(
     needed.error.code,
-    `${dataset} cannot be sent without ${needed.dataset}, which the target refuses (${needed.error.code}).`,
-    { details: { dataset: target, needs: needed.dataset } },
+    `${sourceDataset} cannot be sent without ${needed.dataset}, which the target refuses (${needed.error.code}).`,
+    { details: { dataset: targetDataset, needs: needed.dataset } },
   ).error;

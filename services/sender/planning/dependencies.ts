@@ -82,8 +82,8 @@ function renamersBefore(
 }
 
 /** The chain that creates the nearest dataset above. Between them there may be placeholders. */
-function nearest(makers: ReadonlyMap<string, number>, target: string): number | undefined {
-  for (let above = parentOf(target); above !== undefined; above = parentOf(above)) {
+function nearest(makers: ReadonlyMap<string, number>, targetDataset: string): number | undefined {
+  for (let above = parentOf(targetDataset); above !== undefined; above = parentOf(above)) {
     const maker = makers.get(above);
     if (maker !== undefined) return maker;
   }

@@ -1,7 +1,7 @@
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { requestInventory } from '../../../lib/bus/rpc/inventory-parts.ts';
 import type { Peer } from '../../../lib/bus/rpc/machine-header.ts';
-import { policyOf } from '../../../lib/plan/conflict/resolve.ts';
+import { conflictPolicyOf } from '../../../lib/plan/conflict/resolve.ts';
 import type { DatasetPlans } from '../../../lib/plan/dataset-plan.ts';
 import { unseenInheritors } from '../../../lib/plan/placement/unseen-inheritors.ts';
 import { planDatasets } from '../../../lib/plan/plan.ts';
@@ -84,7 +84,7 @@ const lacksOrigin = (plans: DatasetPlans | Refusal): boolean =>
 
 /** Under a conflict policy that changes the target, everything that a change may touch is listed. */
 function mayNeedMore({ request }: JobContext, plans: DatasetPlans | Refusal): boolean {
-  if (!policyOf(request) || isRefusal(plans)) return false;
+  if (!conflictPolicyOf(request) || isRefusal(plans)) return false;
   return plans.datasets.some(
     ({ steps: [first], refusal }) =>
       refusal !== undefined || first?.before !== undefined || (first && makesDataset(first)),
@@ -95,18 +95,18 @@ function mayNeedMore({ request }: JobContext, plans: DatasetPlans | Refusal): bo
  * The target's listing of a dataset; if the dataset does not exist, of the nearest one above it, without its other descendants.
  * @throws ZpsendError NO_SUCH_DATASET if its pool is missing too
  */
-async function listTarget(bus: Bus, peer: Peer, root: string, recursive: boolean): Promise<Inventory> {
+async function listTarget(bus: Bus, peer: Peer, targetDataset: string, recursive: boolean): Promise<Inventory> {
   const { host } = peer;
-  const there = await listIfThere(bus, peer, { dataset: root, recursive }, recursive);
+  const there = await listIfThere(bus, peer, { dataset: targetDataset, recursive }, recursive);
   if (there) return there;
-  for (let above = parentOf(root); above !== undefined; above = parentOf(above)) {
+  for (let above = parentOf(targetDataset); above !== undefined; above = parentOf(above)) {
     const found = await listIfThere(bus, peer, { dataset: above }, true);
     if (found) return found;
   }
   throw new ZpsendError(
     'NO_SUCH_DATASET',
-    `${host} has no pool ${poolOf(root)}, so ${root} cannot be created there. zpsend hosts shows its pools`,
-    { host, dataset: root, pool: poolOf(root) },
+    `${host} has no pool ${poolOf(targetDataset)}, so ${targetDataset} cannot be created there. zpsend hosts shows its pools`,
+    { host, dataset: targetDataset, pool: poolOf(targetDataset) },
   );
 }
 

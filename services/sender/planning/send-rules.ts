@@ -6,7 +6,7 @@ import type { Step } from '../../../schemas/plan.ts';
 
 /** A whole request by its dataset, or one stream of it. */
 export interface SendOrder {
-  readonly dataset: string;
+  readonly sourceDataset: string;
   /** The target host. */
   readonly to: string;
   /** Whether the stream is raw; undefined if that is not known yet. */
@@ -23,12 +23,12 @@ const fits = (rule: SendRule, { to, from }: SendOrder): boolean =>
  * @throws ZpsendError NOT_ALLOWED, with the rule that decides or the one to add
  */
 export function checkSend(rules: SendRules, host: string, order: SendOrder): void {
-  const { dataset, to, raw, from } = order;
+  const { sourceDataset, to, raw, from } = order;
   const who = from === undefined ? host : `${from}, through ${host},`;
-  const added = `{dataset: "${dataset}", to: "${to}"${from === undefined ? '' : `, from: "${from}"`}}`;
+  const added = `{dataset: "${sourceDataset}", to: "${to}"${from === undefined ? '' : `, from: "${from}"`}}`;
   const refused = (why: string, rule?: SendRule): ZpsendError =>
-    new ZpsendError('NOT_ALLOWED', `${who} may not send ${dataset} to ${to}: ${why}`, {
-      dataset,
+    new ZpsendError('NOT_ALLOWED', `${who} may not send ${sourceDataset} to ${to}: ${why}`, {
+      dataset: sourceDataset,
       to,
       ...(from !== undefined && { from }),
       ...(rule && { rule: rule.dataset }),
@@ -37,7 +37,7 @@ export function checkSend(rules: SendRules, host: string, order: SendOrder): voi
     if (from === undefined) return;
     throw refused(`send.allow on ${host} names no host that may order it. To allow it, add ${added}`);
   }
-  const deciding = rulesFor(rules, dataset);
+  const deciding = rulesFor(rules, sourceDataset);
   const fitting = deciding.filter((rule) => fits(rule, order));
   if (fitting.length === 0) {
     const [first] = deciding;
@@ -61,17 +61,17 @@ export function checkSend(rules: SendRules, host: string, order: SendOrder): voi
  */
 export function checkRequest(
   rules: SendRules,
-  { sourceHost: host, targetHost: to, sourceDataset: dataset, request }: JobContext,
+  { sourceHost: host, targetHost: to, sourceDataset, request }: JobContext,
   from?: string,
 ): void {
   const { stream, conflict = 'refuse' } = request;
-  checkSend(rules, host, { dataset, to, raw: stream?.raw, from });
+  checkSend(rules, host, { sourceDataset, to, raw: stream?.raw, from });
   if (from === undefined || conflict === 'refuse') return;
   throw new ZpsendError(
     'NOT_ALLOWED',
-    `${from}, through ${host}, may not order conflict: ${conflict} for ${dataset} on ${to}: only an order of ${host} itself may ` +
+    `${from}, through ${host}, may not order conflict: ${conflict} for ${sourceDataset} on ${to}: only an order of ${host} itself may ` +
       `resolve conflicts there. Omit conflict, or run zpsend send --conflict ${conflict} on ${host}`,
-    { dataset, to, from, conflict },
+    { dataset: sourceDataset, to, from, conflict },
   );
 }
 
@@ -82,4 +82,4 @@ export const checkStep = (
   to: string,
   { to: { name }, flags }: Step,
   from?: string,
-): void => checkSend(rules, host, { dataset: datasetOf(name), to, raw: flags?.includes('raw') === true, from });
+): void => checkSend(rules, host, { sourceDataset: datasetOf(name), to, raw: flags?.includes('raw') === true, from });

@@ -36,9 +36,9 @@ export function afterLoss(
   arrived: readonly Arrived[],
 ): Replanned | Refusal | undefined {
   const entry = source.datasets.find(({ name }) => name === sourceDataset);
-  const into = first[0]?.targetDataset;
-  const there = target.datasets.find(({ name }) => name === into);
-  const came = new Set(arrived.flatMap((step) => (step.targetDataset === into ? [step.to.guid] : [])));
+  const targetDataset = first[0]?.targetDataset;
+  const there = target.datasets.find(({ name }) => name === targetDataset);
+  const came = new Set(arrived.flatMap((step) => (step.targetDataset === targetDataset ? [step.to.guid] : [])));
   const [here, has] = [entry, there].map((one) => new Set(one?.snapshots.map(({ guid }) => guid)));
   const open = first.map(({ to }) => to).filter(({ guid }) => !came.has(guid) && !has?.has(guid));
   const gone = open.filter(({ guid }) => !here?.has(guid));
@@ -57,12 +57,12 @@ export function afterLoss(
 const isLoss = ({ error: { code, details } }: Refusal, host: string): boolean =>
   (code === 'NO_SUCH_SNAPSHOT' || code === 'NO_SUCH_DATASET') && details?.host === host;
 
-function noteOf(dataset: string, host: string, gone: readonly Step['to'][], isThere: boolean): Note {
+function noteOf(sourceDataset: string, host: string, gone: readonly Step['to'][], isThere: boolean): Note {
   const names = someOf(gone.map(({ name }) => leafOf(name) ?? ''));
   const message = isThere
-    ? `${names} of ${dataset} on ${host} vanished (destroyed or renamed) while the job ran, before being sent`
-    : `${dataset} on ${host} vanished (destroyed or renamed) while the job ran, before ${names} of it ${gone.length === 1 ? 'was' : 'were'} sent`;
-  return { kind: 'vanished', dataset, message };
+    ? `${names} of ${sourceDataset} on ${host} vanished (destroyed or renamed) while the job ran, before being sent`
+    : `${sourceDataset} on ${host} vanished (destroyed or renamed) while the job ran, before ${names} of it ${gone.length === 1 ? 'was' : 'were'} sent`;
+  return { kind: 'vanished', dataset: sourceDataset, message };
 }
 
 const notSent = ({ error }: Refusal, { message }: Note): Refusal =>

@@ -54,14 +54,16 @@ export function knownTarget(
   const unsure = new Set<string>();
   const unseenKeys = new Set(lastKnown?.unseenKeys);
   for (const dataset of source.datasets) {
-    const name = `${place.root}${dataset.name.slice(top.length)}`;
-    const row = rows.get(statusKey({ source: source.host, dataset: dataset.name, target: place.host, into: name }));
-    const cursors = cursorsOf({ host: place.host, dataset: name }, dataset.bookmarks);
+    const targetDataset = `${place.root}${dataset.name.slice(top.length)}`;
+    const row = rows.get(
+      statusKey({ source: source.host, dataset: dataset.name, target: place.host, into: targetDataset }),
+    );
+    const cursors = cursorsOf({ host: place.host, dataset: targetDataset }, dataset.bookmarks);
     const base = baseOf(dataset, row, cursors.findLast((cursor) => !isTentative(cursor.name))?.guid);
-    const entry = seen && entries.get(name);
+    const entry = seen && entries.get(targetDataset);
     if (base === undefined) {
       // a stream for a dataset that was listed without it may have expired, and is stored again
-      if (!entry && (row?.sent !== undefined || (!seen && cursors.length > 0))) lost.push(name);
+      if (!entry && (row?.sent !== undefined || (!seen && cursors.length > 0))) lost.push(targetDataset);
       continue;
     }
     if (entry && !isNewer({ source: dataset, base }, entry)) continue;
@@ -70,9 +72,9 @@ export function knownTarget(
     const began = stream ?? (hadSnapshots ? ownMark(entry.stream, dataset.guid) : undefined);
     const isPlain = began === undefined ? dataset.encryption === 'off' : !isRawMark(began);
     const wrapping = isPlain ? undefined : (row?.wrapping ?? (hadSnapshots ? entry.wrapping : undefined));
-    if (wrapping) unseenKeys.add(name);
-    else if (!isPlain || (began === undefined && !hadSnapshots)) unsure.add(name);
-    sent.push({ name, source: dataset, base, stream, wrapping });
+    if (wrapping) unseenKeys.add(targetDataset);
+    else if (!isPlain || (began === undefined && !hadSnapshots)) unsure.add(targetDataset);
+    sent.push({ targetDataset, source: dataset, base, stream, wrapping });
   }
   return {
     target: withSent(before, sent),

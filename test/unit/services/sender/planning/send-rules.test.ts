@@ -19,7 +19,7 @@ function refusal(rules: ReturnType<typeof rulesOf>, order: SendOrder): ZpsendErr
 }
 const says = (rules: ReturnType<typeof rulesOf>, order: SendOrder) => refusal(rules, order)?.code ?? 'fine';
 
-const toDst: SendOrder = { dataset: 'tank/vm', to: 'dst' };
+const toDst: SendOrder = { sourceDataset: 'tank/vm', to: 'dst' };
 
 describe('without send.allow', () => {
   test('every request may be sent, raw or plain', () => {
@@ -39,16 +39,16 @@ describe('with send.allow', () => {
   );
 
   test.each<[string, SendOrder, string]>([
-    ['a dataset that a rule names', { dataset: 'tank', to: 'dst' }, 'fine'],
+    ['a dataset that a rule names', { sourceDataset: 'tank', to: 'dst' }, 'fine'],
     ['a dataset below it', toDst, 'fine'],
-    ['another pool', { dataset: 'pool/a', to: 'dst' }, 'NOT_ALLOWED'],
-    ['a name that begins alike', { dataset: 'tank2', to: 'dst' }, 'NOT_ALLOWED'],
-    ['a dataset whose own rule names another host', { dataset: 'tank/secret', to: 'dr' }, 'NOT_ALLOWED'],
-    ['a dataset below such a dataset', { dataset: 'tank/secret/x', to: 'dr' }, 'NOT_ALLOWED'],
-    ['raw: required, before it is planned', { dataset: 'tank/secret', to: 'dst' }, 'fine'],
-    ['raw: required, and it is raw', { dataset: 'tank/secret', to: 'dst', raw: true }, 'fine'],
-    ['raw: required, and it is plain', { dataset: 'tank/secret', to: 'dst', raw: false }, 'NOT_ALLOWED'],
-    ['raw: required above, and a deeper rule', { dataset: 'tank/secret/open', to: 'dst', raw: false }, 'fine'],
+    ['another pool', { sourceDataset: 'pool/a', to: 'dst' }, 'NOT_ALLOWED'],
+    ['a name that begins alike', { sourceDataset: 'tank2', to: 'dst' }, 'NOT_ALLOWED'],
+    ['a dataset whose own rule names another host', { sourceDataset: 'tank/secret', to: 'dr' }, 'NOT_ALLOWED'],
+    ['a dataset below such a dataset', { sourceDataset: 'tank/secret/x', to: 'dr' }, 'NOT_ALLOWED'],
+    ['raw: required, before it is planned', { sourceDataset: 'tank/secret', to: 'dst' }, 'fine'],
+    ['raw: required, and it is raw', { sourceDataset: 'tank/secret', to: 'dst', raw: true }, 'fine'],
+    ['raw: required, and it is plain', { sourceDataset: 'tank/secret', to: 'dst', raw: false }, 'NOT_ALLOWED'],
+    ['raw: required above, and a deeper rule', { sourceDataset: 'tank/secret/open', to: 'dst', raw: false }, 'fine'],
     ['ordered by another host', { ...toDst, from: 'other' }, 'NOT_ALLOWED'],
   ])('%s', (_, order, expected) => expect(says(rules, order)).toBe(expected));
 
@@ -57,7 +57,7 @@ describe('with send.allow', () => {
   test('one of two rules for a dataset is enough', () => {
     const two = rulesOf({ dataset: 'tank', to: '*', raw: 'required' }, { dataset: 'tank', to: 'dst' });
     expect(says(two, { ...toDst, raw: false })).toBe('fine');
-    expect(says(two, { dataset: 'tank', to: 'dr', raw: false })).toBe('NOT_ALLOWED');
+    expect(says(two, { sourceDataset: 'tank', to: 'dr', raw: false })).toBe('NOT_ALLOWED');
   });
 
   test.each([
@@ -70,10 +70,10 @@ describe('with send.allow', () => {
   });
 
   test('a refusal names the rule that decides, or the rule to add', () => {
-    expect(refusal(rules, { dataset: 'pool/a', to: 'dst' })?.message).toEqual(
+    expect(refusal(rules, { sourceDataset: 'pool/a', to: 'dst' })?.message).toEqual(
       mentions('{dataset: "pool/a", to: "dst"}'),
     );
-    const raw = refusal(rules, { dataset: 'tank/secret/x', to: 'dst', raw: false });
+    const raw = refusal(rules, { sourceDataset: 'tank/secret/x', to: 'dst', raw: false });
     expect(raw?.message).toEqual(mentions('tank/secret/x', 'dst', 'tank/secret', 'raw: required'));
     expect(raw?.details).toEqual({ dataset: 'tank/secret/x', to: 'dst', rule: 'tank/secret' });
   });
