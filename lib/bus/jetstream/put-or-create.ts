@@ -15,7 +15,8 @@ export async function createMissing(at: JetStreamAt, name: string, wishes: Bucke
 }
 
 /**
- * Uses a bucket that may be missing: for the first time, or because it was lost. What fails is done once more after the bucket was created.
+ * Uses a bucket that may be missing: for the first time, or because it was lost. What fails is done once more after the bucket was
+ * created, here or by another process.
  * @param use reads or writes the bucket
  * @param create as createMissing
  * @throws what `use` or `create` throws
@@ -32,7 +33,10 @@ export async function putOrCreate<T>(
   } catch (error) {
     // the bucket itself refused it, because it is full for example
     const isThere = error instanceof JetStreamApiError && !isGone(error);
-    if (isThere || !(await create())) throw error;
+    if (isThere) throw error;
+    const created = await create();
+    // another process may have created it meanwhile
+    if (!created && !isGone(error)) throw error;
     return use(kv);
   }
 }

@@ -1,4 +1,5 @@
 import { JetStreamApiError } from '@nats-io/jetstream';
+import { hasReason, ZpsendError } from '../../../schemas/errors.ts';
 import type { StatusEntry } from '../../../schemas/status.ts';
 import type { Bus } from '../connection/connect.ts';
 import { bucketError, isGone, openBucket } from '../jetstream/kv-bucket.ts';
@@ -30,7 +31,8 @@ export function openStatusStore(bus: Bus): StatusStore {
     try {
       return await createMissing(bus, statusBucket, { description: statusDescription });
     } catch (error) {
-      isRefused = true;
+      // an outage passes
+      isRefused = hasReason(ZpsendError.from(error), 'UNREACHABLE', 'bucket-denied');
       throw bucketError(error, `there is no bucket ${statusBucket}, and it cannot be created`);
     }
   }

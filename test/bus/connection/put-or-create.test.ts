@@ -2,8 +2,10 @@ import type { KV } from '@nats-io/kv';
 import { expect, test } from 'vitest';
 import { isGone, openBucket, stateOf } from '../../../lib/bus/jetstream/kv-bucket.ts';
 import { createMissing, putOrCreate } from '../../../lib/bus/jetstream/put-or-create.ts';
+import { openStatusStore } from '../../../lib/bus/status/store.ts';
+import type { StatusEntry } from '../../../schemas/status.ts';
 import { useBus } from '../../support/bus.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { ownNatsServer, useNatsServer } from '../../support/nats-server.ts';
 
 const server = useNatsServer({ jetstream: true });
 const wishes = { description: 'a test' };
@@ -39,4 +41,33 @@ test('without leave to create it fails as it failed first', async () => {
   ).catch((error) => error);
   expect(isGone(failed)).toBe(true);
   expect(await stateOf(await openBucket(bus, 'never'))).toBeUndefined();
+});
+
+test('a bucket that another process creates meanwhile is used', async () => {
+  const bus = await useBus(server().url);
+  const byAnother = async () => {
+    await createMissing(bus, 'raced', wishes);
+    return createMissing(bus, 'raced', wishes);
+  };
+  expect(await putOrCreate(bus, 'raced', (kv) => kv.get('a'), byAnother)).toBeNull();
+});
+
+test('an outage during the first write of the status does not keep the later ones away', async () => {
+  const own = await ownNatsServer({ jetstream: true });
+  const bus = await useBus(own.url);
+  const store = openStatusStore(bus);
+  const entry = { written: '2026-01-01T00:00:00Z' } as StatusEntry;
+  await own.kill();
+  await expect.poll(() => bus.connected).toBe(false);
+  await expect(store.put('a.to.b.c', entry)).rejects.toThrow();
+  await own.restart();
+  await expect.poll(() => bus.connected).toBe(true);
+  await expect
+    .poll(() =>
+      store.put('a.to.b.c', entry).then(
+        () => 'written',
+        ({ code }) => code,
+      ),
+    )
+    .toBe('written');
 });
