@@ -79,15 +79,23 @@ async function likelyCause(thrown: unknown, connection: NodeConnectionOptions): 
   const servers = [connection.servers ?? []].flat();
   if (isAnswer(thrown) || (servers.length < 2 && !(thrown instanceof TimeoutError))) return thrown;
   const single = { ...connection, reconnect: false, waitOnFirstConnect: false, timeout: timing.connection.probeMs };
-  const others = await Promise.all(
-    servers.map((one) =>
-      connect({ ...single, servers: one }).then(
-        (nc) => nc.close().then(() => undefined),
-        (error: unknown) => error,
-      ),
-    ),
-  );
+  const others = await Promise.all(servers.map((one) => probe({ ...single, servers: one })));
   return others.find(isAnswer) ?? thrown;
+}
+
+/** A server that requires a certificate closes the connection, and often resets it before the client has read the reason. */
+const probes = 10;
+
+/** @returns why this server accepts no connection; undefined if it does */
+async function probe(connection: NodeConnectionOptions): Promise<unknown> {
+  for (let left = probes - 1; ; left--) {
+    const failure = await connect(connection).then(
+      (nc) => nc.close().then(() => undefined),
+      (error: unknown) => error,
+    );
+    const isReset = failure instanceof Error && 'code' in failure && failure.code === 'ECONNRESET';
+    if (!isReset || left === 0) return failure;
+  }
 }
 
 /** May this user receive replies on this inbox prefix? The server refuses before it answers the flush. */
