@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { subjects } from '../../../../../lib/bus/subjects.ts';
-import { type Code, ZpsendError } from '../../../../../schemas/errors.ts';
+import { type Code, reasonOf, ZpsendError } from '../../../../../schemas/errors.ts';
 import type { ReceiveStart } from '../../../../../schemas/transfer.ts';
 import {
   arrivalOf,
@@ -150,6 +150,19 @@ describe('the target’s state decides about:', () => {
     ['a full stream with an origin', { ...full, origin: 'tank/o@x' }, [tank, origin], 'ORIGIN_MISSING'],
   ])('%s', (_what, start, seen, resultOfJob) => {
     expect(code(() => checkView(start, 'smos-00', seen, anywhere))).toBe(resultOfJob);
+  });
+
+  test('a reason distinguishes a snapshot that has arrived from one that is in the way', () => {
+    const reasonFor = (seen: View[]) => {
+      try {
+        checkView(incremental, 'smos-00', seen, anywhere);
+      } catch (error) {
+        return reasonOf(ZpsendError.from(error).toBody());
+      }
+      return undefined;
+    };
+    expect(reasonFor([tank, there, sameArrived])).toBe('has-snapshot');
+    expect(reasonFor([tank, there, otherArrived])).toBeUndefined();
   });
 
   test('an interrupted receive returns its token', () => {
