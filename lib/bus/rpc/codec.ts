@@ -55,7 +55,7 @@ function checkProtocol(value: unknown, what: 'request' | 'reply'): void {
 }
 
 /**
- * A request's body: empty, plain text (the main argument) or JSON. Its schema checks it before it has any effect (I10).
+ * A request's body: empty, plain text (the main argument) or JSON. It has no effect before its schema check (I10).
  * @throws ZpsendError BAD_REQUEST, or UNSUPPORTED for another version of the protocol
  */
 export function decodeRequest<S extends z.ZodType>(

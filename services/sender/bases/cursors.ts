@@ -23,13 +23,13 @@ export interface ChainCursor {
   /**
    * A step's snapshot may have arrived without a confirmation: gives it a tentative cursor, while it is held. The next cursor
    * replaces it.
-   * @returns the snapshot, if that has failed for now: only its hold keeps the base
+   * @returns the snapshot, if it has no cursor yet: only its hold keeps the base
    */
   markTentative(step: Pick<Step, 'to' | 'targetDataset'>): Promise<string | undefined>;
   /**
    * Moves the cursor to the snapshot that arrived last, while it is still held. Never fails: the job works without cursors.
    * @param goesOn another step follows at once, so the cursor moves only from time to time
-   * @returns the snapshot that arrived last, if that has failed for now: only its hold keeps the base
+   * @returns the snapshot that arrived last, if it has no cursor yet: only its hold keeps the base
    */
   settle(goesOn: boolean): Promise<string | undefined>;
 }

@@ -73,7 +73,7 @@ export interface Collection {
   readonly targetHost: string;
   readonly source: Inventory;
   readonly settled: readonly Settled[];
-  /** Gives a tentative cursor to a snapshot that the target may have. @returns the snapshot, if that has failed for now */
+  /** Gives a tentative cursor to a snapshot that the target may have. @returns the snapshot, if it has none yet */
   readonly markTentative: (step: Pick<Step, 'to' | 'targetDataset'>) => Promise<string | undefined>;
   /** The jobs that run on any instance of this host, whose holds stay; undefined, and all holds stay, where an instance did not answer. */
   readonly livingJobs: () => Promise<Set<string> | undefined>;

@@ -34,7 +34,7 @@ export function storedCursors(zfs: Pick<Zfs, 'bookmark'>, log: Log, host: string
     },
   };
 
-  /** @returns the snapshot, if that has failed for now */
+  /** @returns the snapshot, if it has no cursor yet */
   async function mark({ to, targetDataset }: Pick<Step, 'to' | 'targetDataset'>): Promise<string | undefined> {
     const cursor = tentativeCursorName(to.name, targetHash({ host, dataset: targetDataset }), to.guid);
     try {

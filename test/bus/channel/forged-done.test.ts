@@ -66,7 +66,7 @@ async function moved({ fleet, source }: Pair, job: string) {
   };
 }
 
-/** Publishes all that ends or keeps alive a transfer, as any client can that knows its id, the guid and the bytes sent. */
+/** Publishes every message that ends a transfer or keeps it alive. A client needs only its id, the guid and the bytes sent. */
 function forge({ fleet }: Pair, transfer: string, guid: string, bytes: number): void {
   const { nc } = fleet.bus;
   const own = wordsOfTarget(

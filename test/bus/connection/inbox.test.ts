@@ -12,7 +12,7 @@ import { useNatsAccounts } from '../../support/nats-account.ts';
 const natsUrl = useNatsAccounts();
 const answer = z.object({ says: z.string() });
 
-/** Has JetStream deliver `{"says":"forged"}` to a subject, as any client can that may make a consumer of its own stream. */
+/** Has JetStream deliver `{"says":"forged"}` to a subject. A client needs only a consumer of its own stream. */
 async function useForger(): Promise<{ bus: Bus; deliver: (subject: string) => Promise<void> }> {
   const bus = await useBus(natsUrl());
   const manager = await jetstreamManager(bus.nc);

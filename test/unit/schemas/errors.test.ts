@@ -37,11 +37,11 @@ describe('the reason of an error', () => {
 
   test('of another code does not compile', () => {
     new ZpsendError('BUSY', 'x', { reason: 'queued', running: 4 });
-    // @ts-expect-error of another code
+    // @ts-expect-error this reason is another code's
     new ZpsendError('BUSY', 'x', { reason: 'not-yaml' });
-    // @ts-expect-error of a code that has none
+    // @ts-expect-error this code has no reasons
     new ZpsendError('READ_ONLY', 'x', { reason: 'queued' });
-    // @ts-expect-error asked for with another code
+    // @ts-expect-error this reason is not one of the given code
     hasReason({ code: 'BUSY' }, 'BUSY', 'silent');
     const read: 'queued' | 'refused-there' | undefined = reasonOf({ code: 'BUSY' });
     expect(read).toBeUndefined();
