@@ -34,18 +34,7 @@ const key = 'key';
  * Each need is handled once, when it is met or lost, so the cost of ten thousand chains is linear in their steps.
  */
 export function scheduleOf(chains: readonly DatasetPlan[], limit: number): Schedule {
-  const open: number[] = [];
-  /** The waiting chains, by the chain that they wait for and the guid. */
-  const waiters = new Map<number, Map<string, number[]>>();
-  for (const [chain, needs] of needsOf(chains).entries()) {
-    open.push(needs.length);
-    for (const { chain: bringer, key: isKey, guid = isKey ? key : first } of needs) {
-      const brought = waiters.get(bringer) ?? new Map<string, number[]>();
-      const others = brought.get(guid) ?? [];
-      others.push(chain);
-      waiters.set(bringer, brought.set(guid, others));
-    }
-  }
+  const { open, waiters } = openNeeds(chains);
   const pending = new Set([...chains.keys()].filter((chain) => chains[chain]?.steps.length));
   const running = new Set<number>();
   const ready = [...pending].filter((chain) => open[chain] === 0);
@@ -107,6 +96,22 @@ export function scheduleOf(chains: readonly DatasetPlan[], limit: number): Sched
       return running.size === 0 && pending.size === 0;
     },
   };
+}
+
+/** @returns the count of each chain's needs; and the waiting chains, by the chain that they wait for and the guid */
+function openNeeds(chains: readonly DatasetPlan[]) {
+  const open: number[] = [];
+  const waiters = new Map<number, Map<string, number[]>>();
+  for (const [chain, needs] of needsOf(chains).entries()) {
+    open.push(needs.length);
+    for (const { chain: bringer, key: isKey, guid = isKey ? key : first } of needs) {
+      const brought = waiters.get(bringer) ?? new Map<string, number[]>();
+      const others = brought.get(guid) ?? [];
+      others.push(chain);
+      waiters.set(bringer, brought.set(guid, others));
+    }
+  }
+  return { open, waiters };
 }
 
 const noKey = (chain: DatasetPlan | undefined): ErrorBody =>

@@ -68,13 +68,10 @@ export function jobLog(log: Log, context: JobContext) {
     /** Datasets that are not sent because another one failed. */
     lost(errors: readonly ErrorBody[]): void {
       const [first] = errors;
-      if (errors.length === 1) own.error('dataset.skipped', `${first?.code}: ${first?.message}`, { code: first?.code });
-      else if (first)
-        own.error(
-          'dataset.skipped',
-          `${errors.length} datasets are not sent; the first: ${first.code}: ${first.message}`,
-          { code: first.code },
-        );
+      if (!first) return;
+      const { code, message } = first;
+      const count = errors.length > 1 ? `${errors.length} datasets are not sent; the first: ` : '';
+      own.error('dataset.skipped', `${count}${code}: ${message}`, { code });
     },
     /** @param plan one dataset of the job */
     chain(plan: { readonly sourceDataset: string; readonly targetDataset: string }) {

@@ -70,34 +70,13 @@ export function progressOf(plans: readonly DatasetPlan[]): Progress {
   const estimates = new Map<string, number>();
   const sizeOf = (step: Step): number | undefined => estimates.get(keyOf(step)) ?? step.size;
   const sizeOfAll = (steps: readonly Step[]): number => steps.reduce((sum, step) => sum + (sizeOf(step) ?? 0), 0);
-  const entries = plans.map(
-    ({ sourceDataset, targetDataset, steps, refusal }): Entry => ({
-      dataset: sourceDataset,
-      targetDataset,
-      state: refusal ? 'refused' : steps.length > 0 ? 'pending' : 'done',
-      steps,
-      at: 0,
-      done: 0,
-      toCome: steps.length,
-      left: sizeOfAll(steps),
-      bytes: 0,
-      error: refusal?.error,
-    }),
-  );
+  const entries = plans.map((plan) => initialEntry(plan, sizeOfAll(plan.steps)));
+  const sums = initialSums(entries);
   function entryOf(chain: number): Entry {
     const entry = entries[chain];
     if (!entry) throw new RangeError(`the plan has no chain ${chain}`);
     return entry;
   }
-  const count = (state: JobDataset['state']): number => entries.filter((entry) => entry.state === state).length;
-  const sums = {
-    left: entries.reduce((sum, { steps }) => sum + steps.length, 0),
-    done: 0,
-    bytes: 0,
-    size: entries.reduce((sum, { left }) => sum + left, 0),
-    doneDatasets: count('done'),
-    failed: count('refused'),
-  };
 
   return {
     total: entries.length,
@@ -148,6 +127,32 @@ export function progressOf(plans: readonly DatasetPlan[]): Progress {
       const datasets = { total: entries.length, done: doneDatasets, failed, list };
       return { steps: done + left, done, bytes, size, datasets };
     },
+  };
+}
+
+/** @param left estimated bytes of its steps */
+const initialEntry = ({ sourceDataset, targetDataset, steps, refusal }: DatasetPlan, left: number): Entry => ({
+  dataset: sourceDataset,
+  targetDataset,
+  state: refusal ? 'refused' : steps.length > 0 ? 'pending' : 'done',
+  steps,
+  at: 0,
+  done: 0,
+  toCome: steps.length,
+  left,
+  bytes: 0,
+  error: refusal?.error,
+});
+
+function initialSums(entries: readonly Entry[]) {
+  const count = (state: JobDataset['state']): number => entries.filter((entry) => entry.state === state).length;
+  return {
+    left: entries.reduce((sum, { toCome }) => sum + toCome, 0),
+    done: 0,
+    bytes: 0,
+    size: entries.reduce((sum, { left }) => sum + left, 0),
+    doneDatasets: count('done'),
+    failed: count('refused'),
   };
 }
 

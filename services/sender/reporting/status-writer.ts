@@ -43,30 +43,28 @@ export function openStatusWriter({ store, log, clock, reconcileSeconds }: Status
   /** Keys of `waiting` that are written at once. */
   const urgent = new Set<string>();
   const works = new Set<Promise<void>>();
-  let paused = false;
-  let hasWarned = false;
+  const failures = openFailures(log, clock, pump);
   let stopping: (() => void) | undefined;
 
   function pump(): void {
     for (const [key, entry] of waiting) {
-      if (paused || writing.size >= atOnce) break;
+      if (failures.isPaused || writing.size >= atOnce) break;
       if (writing.has(key) || (recent.has(key) && !urgent.has(key) && !stopping)) continue;
       waiting.delete(key);
       urgent.delete(key);
       writing.set(key, entry);
       void write(key, entry);
     }
-    if (paused || waiting.size + writing.size + works.size === 0) stopping?.();
+    if (failures.isPaused || waiting.size + writing.size + works.size === 0) stopping?.();
   }
 
   async function write(key: string, entry: () => StatusEntry): Promise<void> {
     try {
       await store.put(key, expecting(entry(), reconcileSeconds));
-      if (hasWarned) log.info('status.written-again', 'the replication status is written again');
-      hasWarned = false;
+      failures.over();
     } catch (thrown) {
       if (!waiting.has(key)) waiting.set(key, entry);
-      failed(ZpsendError.from(thrown));
+      failures.add(ZpsendError.from(thrown));
     }
     writing.delete(key);
     recent.set(key, entry);
@@ -75,20 +73,6 @@ export function openStatusWriter({ store, log, clock, reconcileSeconds }: Status
       pump();
     });
     pump();
-  }
-
-  function failed({ code, message }: ZpsendError): void {
-    if (!hasWarned)
-      log.warn(
-        'status.write-failed',
-        `the replication status is not written: ${code}: ${message}. Jobs continue without it`,
-      );
-    hasWarned = true;
-    paused = true;
-    clock.after(timing.status.pauseMs, () => {
-      paused = false;
-      pump();
-    });
   }
 
   return {
@@ -101,7 +85,7 @@ export function openStatusWriter({ store, log, clock, reconcileSeconds }: Status
     pending: () => [...new Map([...recent, ...writing, ...waiting])].map(([key, entry]) => [key, entry()]),
     during(work) {
       const over = work
-        .catch((thrown) => failed(ZpsendError.from(thrown)))
+        .catch((thrown) => failures.add(ZpsendError.from(thrown)))
         .finally(() => {
           works.delete(over);
           pump();
@@ -115,6 +99,34 @@ export function openStatusWriter({ store, log, clock, reconcileSeconds }: Status
       pump();
       await promise;
       cancel();
+    },
+  };
+}
+
+/**
+ * A failure pauses all writes for a while. The first one is logged, and so is the end of the failures.
+ * @param resume called after each pause
+ */
+function openFailures(log: StatusWriterDeps['log'], clock: StatusWriterDeps['clock'], resume: () => void) {
+  let isPaused = false;
+  let hasWarned = false;
+  return {
+    get isPaused() {
+      return isPaused;
+    },
+    add({ code, message }: ZpsendError): void {
+      const line = `the replication status is not written: ${code}: ${message}. Jobs continue without it`;
+      if (!hasWarned) log.warn('status.write-failed', line);
+      hasWarned = true;
+      isPaused = true;
+      clock.after(timing.status.pauseMs, () => {
+        isPaused = false;
+        resume();
+      });
+    },
+    over(): void {
+      if (hasWarned) log.info('status.written-again', 'the replication status is written again');
+      hasWarned = false;
     },
   };
 }

@@ -13,6 +13,7 @@ import type { Log } from '../../host/log.ts';
 import type { JobCompression } from './compression.ts';
 import type { Participant } from './fan-out/session.ts';
 import { checkKeyUnchanged } from './key-unchanged.ts';
+import type { Resume } from './resume.ts';
 import { type Read, startRead } from './send-stream.ts';
 import { expectedOf, streamOf } from './stream-request.ts';
 
@@ -61,14 +62,6 @@ export interface Transfer {
   run(): Promise<void>;
   /** Ends it from this side: nothing that was sent looks like a whole stream (I7). */
   cancel(error: ErrorBody): void;
-}
-
-/** The partial state that a transfer continues, if any. */
-export interface Resume {
-  token?: string;
-  /** The target has partial state that is not of this step. */
-  stale: boolean;
-  offset: number;
 }
 
 /** The agreement with the receiver. */

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { type NvValue, packNvlist, unpackNvlist } from '../../../../lib/zfs/nvlist.ts';
 import { decodeToken, encodeToken, peekToken, type TokenContents } from '../../../../lib/zfs/resume-token.ts';
 import type { Step } from '../../../../schemas/plan.ts';
-import { resumeOf } from '../../../../services/sender/transfer/direct.ts';
+import { resumeOf } from '../../../../services/sender/transfer/resume.ts';
 
 const flags = { raw: false, largeBlock: false, embed: false, compressed: false };
 const honest: TokenContents = {
