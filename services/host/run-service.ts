@@ -87,7 +87,8 @@ export async function runService(service: Service, options: RunOptions): Promise
     return 2;
   }
   const { host } = settings;
-  const supervisor = openSupervisor(options.env, (text) => log.warn('systemd.unreachable', text));
+  const clock = systemClock;
+  const supervisor = openSupervisor(options.env, (text) => log.warn('systemd.unreachable', text), clock);
   const own = ownMachine(settings.machineId);
   const ended = endOfService(options.private);
   log.info('service.configured', `configuration read from ${settingsSummary(settings)}`);
@@ -116,11 +117,11 @@ export async function runService(service: Service, options: RunOptions): Promise
     bus,
     dataConnection,
     zfs: createZfs({ host, env: options.env }),
-    clock: systemClock,
+    clock,
   };
   const running = await service.begin(context);
   const silence = announce(bus, identityOf(service, context), running.endpoints);
-  const watch = watchEndpoints({ host, bus, log, endpoints: running.endpoints, clock: context.clock });
+  const watch = watchEndpoints({ host, bus, log, endpoints: running.endpoints, clock });
   const denial = await watch.first;
   if (!denial) {
     const isUseful = payloadTrouble(bus) === undefined;
@@ -137,7 +138,7 @@ export async function runService(service: Service, options: RunOptions): Promise
   log[reason instanceof ZpsendError ? 'error' : 'info']('service.stopping', `stopping: ${wordsOf(reason)}`, {
     ...(reason instanceof ZpsendError && { code: reason.code }),
   });
-  context.clock.after(timing.service.stopMs, () => {
+  clock.after(timing.service.stopMs, () => {
     log.error('service.stop-forced', 'stopping takes too long; ending now');
     process.exit(1);
   });

@@ -1,4 +1,5 @@
 import { notifierOf } from '../../lib/machine/notify.ts';
+import type { Clock } from '../../lib/time/clock.ts';
 import { timing } from '../../lib/time/timing.ts';
 
 /**
@@ -40,27 +41,28 @@ export const everyMs = ({ WATCHDOG_USEC }: NodeJS.ProcessEnv): number => {
 };
 
 /** @param env the environment of the service; @param warn called once when systemd cannot be reached */
-export function openSupervisor(env: NodeJS.ProcessEnv, warn: (text: string) => void): Supervisor {
+export function openSupervisor(env: NodeJS.ProcessEnv, warn: (text: string) => void, clock: Clock): Supervisor {
   const notify = notifierOf(env);
-  if (notify) return telling(notify, everyMs(env), warn);
+  if (notify) return withSystemd(notify, everyMs(env), warn, clock);
   return { ready: () => {}, serves: () => {}, status: () => {}, stopping: async () => {} };
 }
 
-function telling(
+function withSystemd(
   notify: (messages: readonly string[]) => Promise<void>,
   ms: number,
   warn: (text: string) => void,
+  clock: Clock,
 ): Supervisor {
   let queue: Promise<unknown> = Promise.resolve();
-  let [hasFailed, isStarted, isTelling, isStopping] = [false, false, false, false];
-  let timer: NodeJS.Timeout | undefined;
+  let [hasFailed, isStarted, isFeeding, isStopping] = [false, false, false, false];
+  let stopFeeding: (() => void) | undefined;
   let serving: Serving | undefined;
 
   /** One after the other, in their order. */
-  function tell(...words: string[]): Promise<void> {
-    const told = queue.then(async () => {
+  function send(...words: string[]): Promise<void> {
+    const sent = queue.then(async () => {
       // systemd waits for this word, so one that did not arrive is repeated
-      const start = timer && !isStarted ? ['READY=1'] : [];
+      const start = stopFeeding && !isStarted ? ['READY=1'] : [];
       try {
         await notify([...start, ...words]);
         isStarted ||= start.length > 0;
@@ -70,35 +72,34 @@ function telling(
         hasFailed = true;
       }
     });
-    queue = told;
-    return told;
+    queue = sent;
+    return sent;
   }
 
-  async function tellOfLoop(): Promise<void> {
-    if (isTelling) return;
-    isTelling = true;
-    await tell('WATCHDOG=1', ...(serving ? [`STATUS=${statusOf(serving)}`] : []));
-    isTelling = false;
+  async function feedWatchdog(): Promise<void> {
+    if (isFeeding) return;
+    isFeeding = true;
+    await send('WATCHDOG=1', ...(serving ? [`STATUS=${statusOf(serving)}`] : []));
+    isFeeding = false;
   }
 
   return {
     ready(text) {
-      timer = setInterval(() => void tellOfLoop(), ms);
-      timer.unref();
-      void tell(`STATUS=${text}`);
+      stopFeeding = clock.every(ms, () => void feedWatchdog());
+      void send(`STATUS=${text}`);
     },
     serves(what) {
       serving = what;
-      void tell(`STATUS=${statusOf(what)}`);
+      void send(`STATUS=${statusOf(what)}`);
     },
     status(text) {
-      if (!isStopping) void tell(`STATUS=${text}`);
+      if (!isStopping) void send(`STATUS=${text}`);
     },
     stopping(why) {
       isStopping = true;
-      clearInterval(timer);
-      timer = undefined;
-      return tell('STOPPING=1', `STATUS=stopping: ${why}`);
+      stopFeeding?.();
+      stopFeeding = undefined;
+      return send('STOPPING=1', `STATUS=stopping: ${why}`);
     },
   };
 }

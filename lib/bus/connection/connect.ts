@@ -5,6 +5,7 @@ import {
   type Status,
 } from '@nats-io/transport-node';
 import type { Machine } from '../../../schemas/machine.ts';
+import { type Clock, systemClock } from '../../time/clock.ts';
 import { deliveriesOf } from '../permissions.ts';
 import { type Asker, connectError, isRefused } from './connect-error.ts';
 import { type DialOptions, dialForAnswers, type Inbox, type NatsEvent } from './dial.ts';
@@ -23,6 +24,8 @@ export interface Self {
 export interface Bus {
   /** Requests to services of this host, and all replies, name this machine. */
   readonly self: Self | undefined;
+  /** The time of its requests. */
+  readonly clock: Clock;
   readonly nc: NatsConnection;
   readonly options: NodeConnectionOptions;
   /** The settings of the connection, and the source of each. */
@@ -55,8 +58,7 @@ export interface BusOptions extends NatsPlaces, DialOptions {
   name: string;
   /** Without it, any machine with the name of a host may answer requests to that host. */
   self?: Self | undefined;
-  /** The monotonic clock for the age of a refusal, in milliseconds. */
-  now?: () => number;
+  clock?: Clock;
 }
 
 /** The settings of a connection that survives every failure (by default the client gives up after ten attempts). */
@@ -137,6 +139,7 @@ function member<T>(set: Set<T>, one: T): () => void {
  * BAD_REQUEST for invalid settings; UNSUPPORTED for a max_payload that is too small, unless the options wait
  */
 export async function connectBus(options: BusOptions): Promise<Bus> {
+  const { clock = systemClock } = options;
   const found = findNats(options);
   const report = options.onStatus ?? (() => {});
   const asker = askerOf(found);
@@ -144,10 +147,10 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
   const refusal = openRefusal({
     words: (thrown) => connectError(thrown, asker()).message,
     log: (event, text) => report(event, `${waiting}${text}`),
-    ...(options.now && { now: options.now }),
+    clock,
   });
   const shared = { ...daemonOptions(found, options), reconnectDelayHandler: () => refusal.waitMs };
-  const { nc, connection, inbox } = await dialForAnswers(shared, { asker, refusal }, options);
+  const { nc, connection, inbox } = await dialForAnswers(shared, { asker, refusal, clock }, options);
   waiting = '';
   const lost = new Set<() => void>();
   const again = new Set<() => void>();
@@ -166,6 +169,7 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
   void watch({ nc, refusal, changed, denied, report }).catch(() => {});
   const bus: Bus = {
     self: options.self,
+    clock,
     nc,
     options: connection,
     found,
@@ -188,7 +192,7 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
     },
     refusal,
     closed: nc.closed().then((error) => error ?? undefined),
-    close: (ms = 2000) => closeWithin(nc, ms),
+    close: (ms = 2000) => closeWithin(nc, clock, ms),
   };
   const trouble = payloadTrouble(bus);
   if (trouble && !options.wait) {
@@ -228,14 +232,14 @@ function payloadWatch(bus: Bus, report: (event: NatsEvent, text: string) => void
 }
 
 /** drain() has no time limit and never ends while disconnected. */
-async function closeWithin(nc: NatsConnection, ms: number): Promise<void> {
+async function closeWithin(nc: NatsConnection, clock: Clock, ms: number): Promise<void> {
   if (nc.isClosed()) return;
-  const timer = setTimeout(() => void nc.close(), ms);
+  const cancel = clock.after(ms, () => void nc.close());
   try {
     await Promise.race([nc.drain(), nc.closed()]);
   } catch {
     await nc.close();
   } finally {
-    clearTimeout(timer);
+    cancel();
   }
 }

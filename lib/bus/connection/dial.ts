@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import {
   connect,
   createInbox,
@@ -8,6 +7,7 @@ import {
 } from '@nats-io/transport-node';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { LogEvent } from '../../../schemas/log-event.ts';
+import type { Clock } from '../../time/clock.ts';
 import { timing } from '../../time/timing.ts';
 import { inboxPrefix } from '../permissions.ts';
 import { type Asker, connectError, isAnswer } from './connect-error.ts';
@@ -36,10 +36,10 @@ export type Inbox = 'usual' | 'own' | 'refused';
  */
 async function dial(
   connection: NodeConnectionOptions,
-  { asker, refusal }: Askers,
+  { asker, refusal, clock }: Askers,
   options: DialOptions,
 ): Promise<NatsConnection> {
-  let [logged, loggedAt] = ['', 0];
+  let [logged, loggedAt] = ['', clock.now()];
   let over: ZpsendError | undefined;
   void refusal.over.then((error) => {
     over = error;
@@ -59,15 +59,11 @@ async function dial(
     await Promise.resolve();
     if (over) throw over;
     if (isRefusal) logged = '';
-    else if (error.message !== logged || Date.now() - loggedAt > timing.connection.reminderMs) {
-      [logged, loggedAt] = [error.message, Date.now()];
+    else if (error.message !== logged || clock.now() - loggedAt > timing.connection.reminderMs) {
+      [logged, loggedAt] = [error.message, clock.now()];
       options.onStatus?.('nats.waiting', `still waiting for NATS: ${logged}`);
     }
-    await sleep(
-      Math.max(timing.connection.attemptMs, refusal.waitMs),
-      undefined,
-      options.signal && { signal: options.signal },
-    );
+    await clock.sleep(Math.max(timing.connection.attemptMs, refusal.waitMs), options.signal);
   }
 }
 
@@ -116,6 +112,7 @@ export interface Askers {
   /** With the current contents of its identity files. */
   asker(): Asker;
   readonly refusal: Refusal;
+  readonly clock: Clock;
 }
 
 interface Dialled {

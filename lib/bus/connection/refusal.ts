@@ -1,5 +1,6 @@
 import type { Status } from '@nats-io/transport-node';
 import { ZpsendError } from '../../../schemas/errors.ts';
+import type { Clock } from '../../time/clock.ts';
 import { timing } from '../../time/timing.ts';
 import { isRefused } from './connect-error.ts';
 import { neverRefused, type RefusalEvent, type RefusalState, stepRefusal, waitMs } from './refusal-state.ts';
@@ -21,10 +22,10 @@ export interface RefusalOptions {
   /** The cause and the remedy, for the log. */
   words(thrown: unknown): string;
   log(event: 'nats.refused' | 'nats.accepted', text: string): void;
-  now?: () => number;
+  readonly clock: Clock;
 }
 
-export function openRefusal({ words, log, now = () => performance.now() }: RefusalOptions): Refusal {
+export function openRefusal({ words, log, clock }: RefusalOptions): Refusal {
   let state: RefusalState = neverRefused;
   const over = Promise.withResolvers<ZpsendError>();
   const feed = (event: RefusalEvent, thrown?: unknown): void => {
@@ -52,7 +53,7 @@ export function openRefusal({ words, log, now = () => performance.now() }: Refus
     },
     failed(thrown) {
       if (!isRefused(thrown)) return false;
-      feed({ type: 'refused', now: now() }, thrown);
+      feed({ type: 'refused', now: clock.now() }, thrown);
       return true;
     },
     connected: () => feed({ type: 'connected' }),

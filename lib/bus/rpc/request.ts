@@ -89,8 +89,8 @@ function collect(bus: Bus, subject: string, body: object, { ms, peer, bounds, ea
   const tally = openTally(`the answer on ${subject}`, bounds);
   return new Promise<void>((resolve, reject) => {
     const end = (error?: ZpsendError) => {
-      clearTimeout(timer);
-      clearTimeout(whole);
+      cancelSilence();
+      cancelLate();
       slices.stop();
       tally.end();
       stopWatching();
@@ -106,8 +106,8 @@ function collect(bus: Bus, subject: string, body: object, { ms, peer, bounds, ea
         if (message.headers?.code === 503) return end(noResponders(subject));
         const refused = tally.take(message.data.length);
         if (refused) return end(refused);
-        clearTimeout(timer);
-        timer = setTimeout(onSilence, ms);
+        cancelSilence();
+        cancelSilence = bus.clock.after(ms, onSilence);
         slices.push(message);
       },
     });
@@ -117,9 +117,8 @@ function collect(bus: Bus, subject: string, body: object, { ms, peer, bounds, ea
     });
     const onSilence = () =>
       end(new ZpsendError('TIMEOUT', `no answer on ${subject} within ${ms / 1000} s`, { subject }));
-    let timer = setTimeout(onSilence, ms);
-    const onLate = () => end(tooLate(subject, bounds.ms));
-    const whole = setTimeout(onLate, bounds.ms);
+    let cancelSilence = bus.clock.after(ms, onSilence);
+    const cancelLate = bus.clock.after(bounds.ms, () => end(tooLate(subject, bounds.ms)));
     const stopWatching = bus.onDisconnected(() => end(disconnected(subject)));
     // so that the client reports a publish that the server denies
     Object.assign(subscription, { requestSubject: subject });
@@ -214,7 +213,7 @@ export async function gatherAll<S extends z.ZodType>(
   await new Promise<void>((resolve) => {
     const end = () => {
       tally.end();
-      clearTimeout(timer);
+      cancel();
       subscription.unsubscribe();
       resolve();
     };
@@ -235,7 +234,7 @@ export async function gatherAll<S extends z.ZodType>(
         }
       },
     });
-    const timer = setTimeout(end, ms);
+    const cancel = bus.clock.after(ms, end);
     publish(bus, subject, body, inbox);
   });
   return { answers, clear: clear && bus.connected && !refused, stranger, refused };

@@ -6,6 +6,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { storeConnection } from '../../../lib/bus/channel/store/connection.ts';
 import { connectBus } from '../../../lib/bus/connection/connect.ts';
 import { openDataConnection } from '../../../lib/bus/data-connection/connection.ts';
+import { type Clock, systemClock } from '../../../lib/time/clock.ts';
 import type { StartOptions } from '../../../tools/nats-server/start.ts';
 import { rejection } from '../../support/bus.ts';
 import { mentions } from '../../support/mentions.ts';
@@ -42,7 +43,7 @@ test('a service whose key is refused logs that once for all its connections, and
     env,
     wait: true,
     onStatus: (event, text) => statuses.push({ event, text }),
-    now: () => now,
+    clock: { ...systemClock, now: () => now },
   });
   onTestFinished(() => bus.close());
   const dataConnection = await openDataConnection({ ...bus.options, name: 'x (data)' }, bus.refusal);
@@ -88,7 +89,7 @@ test('a server that has no time for the login refuses no client, and a service o
     env,
     wait: true,
     onStatus: (event, text) => statuses.push({ event, text }),
-    now: () => now,
+    clock: { ...systemClock, now: () => now },
   });
   onTestFinished(() => bus.close());
   const again = new Promise<void>((resolve) => bus.onReconnected(resolve));
@@ -140,11 +141,14 @@ test('a command that is refused ends at once, and a service that is not yet conn
   await replace();
   expect(await rejection(connectBus({ name: 'x', env, wait: false }))).toMatchObject({ code: 'NOT_ALLOWED' });
   let now = 0;
-  const clock = (): number => {
-    now += 20_000;
-    return now;
+  const clock: Clock = {
+    ...systemClock,
+    now() {
+      now += 20_000;
+      return now;
+    },
   };
-  expect(await rejection(connectBus({ name: 'x', env, wait: true, now: clock }))).toMatchObject({
+  expect(await rejection(connectBus({ name: 'x', env, wait: true, clock }))).toMatchObject({
     code: 'NOT_ALLOWED',
   });
   expect(now).toBeGreaterThanOrEqual(80_000);

@@ -9,6 +9,7 @@ import {
   stepRefusal,
   waitMs,
 } from '../../../../../lib/bus/connection/refusal-state.ts';
+import { systemClock } from '../../../../../lib/time/clock.ts';
 import { mentions } from '../../../../support/mentions.ts';
 
 const refused = { since: 1000, last: 50_000, tries: 9 };
@@ -58,7 +59,7 @@ describe('the connections of one process', () => {
     const refusal = openRefusal({
       words: (thrown) => `refused: ${(thrown as Error).message}`,
       log: (event, text) => logged.push(`${event}: ${text}`),
-      now: () => now,
+      clock: { ...systemClock, now: () => now },
     });
     return { refusal, logged, pass: (ms: number) => (now += ms) };
   }

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Bus } from '../../../../../lib/bus/connection/connect.ts';
 import { machineIn } from '../../../../../lib/bus/rpc/machine-header.ts';
 import type { DatasetPlan } from '../../../../../lib/plan/dataset-plan.ts';
+import { systemClock } from '../../../../../lib/time/clock.ts';
 import type { ErrorBody } from '../../../../../schemas/errors.ts';
 import type { Plan, Step } from '../../../../../schemas/plan.ts';
 import {
@@ -89,6 +90,7 @@ it('a plan is checked only by the machine that was listed, not by another of its
     throw new Error('no receiver is asked here');
   };
   const bus = {
+    clock: systemClock,
     ...{ connected: true, maxPayload: 1e6, options: {}, onDisconnected: () => () => {} },
     nc: { subscribe: () => ({ unsubscribe: () => {} }), publish },
   };
