@@ -60,7 +60,7 @@ export function openLastReceivedHolds({ zfs, log, clock }: LastReceivedHoldDeps)
   const known = new Map<string, Known>();
   /** Each dataset has one queue, so that its holds move in order. */
   const queues: Promise<void>[] = Array.from({ length: atOnce }, () => Promise.resolve());
-  const warned = new Set<Code>();
+  const logFailure = failureLog(log);
 
   function wait(targetDataset: string, one: Pending, ms: number): void {
     one.cancel();
@@ -95,20 +95,6 @@ export function openLastReceivedHolds({ zfs, log, clock }: LastReceivedHoldDeps)
     known.set(targetDataset, { snapshot, guid, at: clock.now() });
   }
 
-  /** The next receive tries again. Each code is a warning once. */
-  function logFailure(targetDataset: string, thrown: unknown): void {
-    const { code, message } = ZpsendError.from(thrown);
-    const line = `cannot hold the newest snapshot of ${targetDataset}: ${code}: ${message}`;
-    if (warned.has(code)) log.debug('hold.failed', line, { code });
-    else
-      log.warn(
-        'hold.failed',
-        `${line}. The received data is complete; receive.holdNewest: false disables these holds`,
-        { code },
-      );
-    warned.add(code);
-  }
-
   return {
     began(targetDataset) {
       const one = pending.get(targetDataset);
@@ -134,6 +120,23 @@ export function openLastReceivedHolds({ zfs, log, clock }: LastReceivedHoldDeps)
       for (const targetDataset of [...pending.keys()]) move(targetDataset);
       await Promise.all(queues);
     },
+  };
+}
+
+/** The next receive tries again. Each code is a warning once. */
+function failureLog(log: Log): (targetDataset: string, thrown: unknown) => void {
+  const warned = new Set<Code>();
+  return (targetDataset, thrown) => {
+    const { code, message } = ZpsendError.from(thrown);
+    const line = `cannot hold the newest snapshot of ${targetDataset}: ${code}: ${message}`;
+    if (warned.has(code)) log.debug('hold.failed', line, { code });
+    else
+      log.warn(
+        'hold.failed',
+        `${line}. The received data is complete; receive.holdNewest: false disables these holds`,
+        { code },
+      );
+    warned.add(code);
   };
 }
 

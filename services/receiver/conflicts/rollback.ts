@@ -28,10 +28,11 @@ export interface Around {
  * @throws ZpsendError DIVERGED if the target is not as planned, BUSY, and other errors of ZFS
  */
 export async function rollBack(
-  { zfs, host, log }: ClearDeps,
+  deps: ClearDeps,
   clearing: Rollback,
   { transfer, discard, stopped }: Around & { readonly transfer: string },
 ): Promise<void> {
+  const { zfs, host, log } = deps;
   const { to } = clearing;
   const name = datasetOf(to.name);
   const inspect = async (plan: Rollback) => lostBy(plan, (await zfs.list({ dataset: name }))[0], host);
@@ -40,7 +41,7 @@ export async function rollBack(
   };
   const first = await inspect(clearing);
   if (first === undefined) return drop();
-  await holdsOf(first);
+  await holdsOf(deps, name, first);
   if (stopped()) return;
   if (isUnderWay(clearing.after) && clearing.destroys.length === 0) {
     await zfs.markRollback(name, first.guid, endedMark(transfer));
@@ -48,11 +49,14 @@ export async function rollBack(
   }
   await zfs.markRollback(name, first.guid, transfer);
   const written = await zfs.writtenSince(to.name);
-  const lost = await inspect({ ...clearing, after: transfer });
+  const inspectAgain = () => inspect({ ...clearing, after: transfer });
+  const lost = await inspectAgain();
   if (lost === undefined) return drop();
-  const holds = await holdsOf(lost);
+  const holds = await holdsOf(deps, name, lost);
   await drop();
-  if (lost.snapshots.length > 0) await destroy(lost.snapshots);
+  if (lost.snapshots.length > 0) {
+    await destroy(deps, { targetDataset: name, to: to.name, snapshots: lost.snapshots, holds }, inspectAgain, stopped);
+  }
   // cursors go last: as long as a snapshot is there, its cursor may still be the base of another target
   for (const mark of lost.cursors) {
     if (stopped()) return;
@@ -65,45 +69,6 @@ export async function rollBack(
   log.warn('conflict.rolled-back', `rolling ${name} back to ${to.name}`);
   await zfs.rollback(to.name);
   await zfs.markRollback(name, first.guid, endedMark(transfer));
-
-  /** All of them or none: then released holds are set again. */
-  async function destroy(snapshots: Lost['snapshots']): Promise<void> {
-    const released: typeof holds = [];
-    let gone = false;
-    try {
-      // in place of the snapshots that are destroyed
-      if (holds.length > 0 && !stopped()) await zfs.hold(baseTag, [to.name]);
-      for (const hold of holds) {
-        if (stopped()) return;
-        log.warn('conflict.hold-released', `releasing ${hold.tag} on ${hold.snapshot}, which is to be destroyed`);
-        released.push(hold);
-        await zfs.release(hold.tag, [hold.snapshot]);
-      }
-      // a name may belong to another snapshot meanwhile
-      const left = await inspect({ ...clearing, after: transfer });
-      if (left === undefined || stopped()) return;
-      log.warn(
-        'conflict.destroyed',
-        `destroying ${snapshots.map((one) => `${name}@${one.name} (guid ${one.guid})`).join(', ')}, as planned`,
-        { snapshots: snapshots.map((one) => `${name}@${one.name}`) },
-      );
-      await zfs.destroySnapshots(
-        name,
-        snapshots.map((one) => one.name),
-      );
-      gone = true;
-    } finally {
-      if (!gone) for (const { tag, snapshot } of released) await zfs.hold(tag, [snapshot]).catch(() => {});
-    }
-  }
-  /** Only last-received holds may be released: others are of a sender's job on this host, or of an administrator. */
-  async function holdsOf({ snapshots }: Lost): Promise<{ snapshot: string; tag: string }[]> {
-    const held = snapshots.filter(({ userrefs }) => userrefs > 0).map((one) => `${name}@${one.name}`);
-    const holds = held.length > 0 ? await zfs.holds(held) : [];
-    const foreign = holds.find(({ tag }) => tag !== baseTag);
-    if (foreign) throw heldBy(foreign, host);
-    return holds;
-  }
 }
 
 /** The loss of a rollback. */
@@ -153,6 +118,62 @@ export function lostBy(plan: Rollback, there: DatasetEntry | undefined, host: st
   }
   if (there.written > written) throw writtenTo(plan, there.written, written, host);
   return { guid: there.guid, snapshots, cursors };
+}
+
+/** A hold on a snapshot, which has its full name. */
+type Hold = Awaited<ReturnType<Zfs['holds']>>[number];
+
+/** Only last-received holds may be released: others are of a sender's job on this host, or of an administrator. */
+async function holdsOf({ zfs, host }: ClearDeps, name: string, { snapshots }: Lost): Promise<readonly Hold[]> {
+  const held = snapshots.filter(({ userrefs }) => userrefs > 0).map((one) => `${name}@${one.name}`);
+  const holds = held.length > 0 ? await zfs.holds(held) : [];
+  const foreign = holds.find(({ tag }) => tag !== baseTag);
+  if (foreign) throw heldBy(foreign, host);
+  return holds;
+}
+
+interface Destruction {
+  readonly targetDataset: string;
+  /** The full name of the snapshot to which it is rolled back. */
+  readonly to: string;
+  readonly snapshots: readonly SnapshotEntry[];
+  readonly holds: readonly Hold[];
+}
+
+/** Destroys all snapshots or none: then released holds are set again. */
+async function destroy(
+  { zfs, log }: ClearDeps,
+  { targetDataset, to, snapshots, holds }: Destruction,
+  inspect: () => Promise<Lost | undefined>,
+  stopped: () => boolean,
+): Promise<void> {
+  const released: Hold[] = [];
+  let gone = false;
+  try {
+    // in place of the snapshots that are destroyed
+    if (holds.length > 0 && !stopped()) await zfs.hold(baseTag, [to]);
+    for (const hold of holds) {
+      if (stopped()) return;
+      log.warn('conflict.hold-released', `releasing ${hold.tag} on ${hold.snapshot}, which is to be destroyed`);
+      released.push(hold);
+      await zfs.release(hold.tag, [hold.snapshot]);
+    }
+    // a name may belong to another snapshot meanwhile
+    const left = await inspect();
+    if (left === undefined || stopped()) return;
+    log.warn(
+      'conflict.destroyed',
+      `destroying ${snapshots.map((one) => `${targetDataset}@${one.name} (guid ${one.guid})`).join(', ')}, as planned`,
+      { snapshots: snapshots.map((one) => `${targetDataset}@${one.name}`) },
+    );
+    await zfs.destroySnapshots(
+      targetDataset,
+      snapshots.map((one) => one.name),
+    );
+    gone = true;
+  } finally {
+    if (!gone) for (const { tag, snapshot } of released) await zfs.hold(tag, [snapshot]).catch(() => {});
+  }
 }
 
 const changed = (targetDataset: string, host: string, what: string, details: Record<string, unknown>): ZpsendError =>

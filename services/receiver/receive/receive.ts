@@ -105,7 +105,7 @@ async function lock(run: Run, feed: Feeding['feed']): Promise<ReceiveEvent> {
 }
 
 function effectsOf(run: Run, { feed, fed, broken, ready }: Feeding): Record<ReceiveEffect, () => void> {
-  const { deps, start, log, compression } = run;
+  const { deps, start, log } = run;
   const { clock } = deps;
   const { open, secret } = channelOf(deps, start, run.incoming);
   let cancelKill = (): void => {};
@@ -120,16 +120,7 @@ function effectsOf(run: Run, { feed, fed, broken, ready }: Feeding): Record<Rece
     run.channel = open({ onFirstFrame, onEnd: () => feed({ type: 'end' }), onBroken: broken }, shared);
     const withinMs = deps.silenceMs * startsWithin;
     cancelWait = clock.after(withinMs, () => broken(notStarted(start, withinMs)));
-    ready.resolve({
-      transfer: start.transfer,
-      secret,
-      window: deps.window,
-      revision: run.lease?.revision ?? 0,
-      // also for partial state that may be discarded: the sender decides that
-      ...(run.admission.token !== undefined && { resumeToken: run.admission.token }),
-      ...(compression && { compression }),
-      ...(shared !== undefined && { shared: true }),
-    });
+    ready.resolve(answerOf(run, secret, shared !== undefined));
   }
 
   return {
@@ -144,11 +135,7 @@ function effectsOf(run: Run, { feed, fed, broken, ready }: Feeding): Record<Rece
     interrupt() {
       run.channel?.cutInput();
       run.child?.stdin.destroy();
-      const { graceMs } = timing.receive;
-      cancelKill = clock.after(graceMs, () => {
-        run.child?.kill('SIGTERM');
-        cancelKill = clock.after(graceMs, () => run.child?.kill('SIGKILL'));
-      });
+      cancelKill = killLater(run);
     },
     kill: () => run.child?.kill('SIGKILL'),
     verify: () =>
@@ -183,4 +170,30 @@ function effectsOf(run: Run, { feed, fed, broken, ready }: Feeding): Record<Rece
       run.channel?.close();
     },
   };
+}
+
+const answerOf = (
+  { deps, start, lease, admission, compression }: Run,
+  secret: string,
+  shared: boolean,
+): ReceiveReady => ({
+  transfer: start.transfer,
+  secret,
+  window: deps.window,
+  revision: lease?.revision ?? 0,
+  // also for partial state that may be discarded: the sender decides that
+  ...(admission.token !== undefined && { resumeToken: admission.token }),
+  ...(compression && { compression }),
+  ...(shared && { shared: true }),
+});
+
+/** Kills a `zfs receive` that does not end by itself, at last with SIGKILL. @returns cancels this */
+function killLater(run: Run): () => void {
+  const { clock } = run.deps;
+  const { graceMs } = timing.receive;
+  let cancel = clock.after(graceMs, () => {
+    run.child?.kill('SIGTERM');
+    cancel = clock.after(graceMs, () => run.child?.kill('SIGKILL'));
+  });
+  return () => cancel();
 }

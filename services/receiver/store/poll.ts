@@ -51,7 +51,7 @@ interface Source {
  * @returns a function that ends it, and resolves when running receives have ended
  */
 export function receiveStored(deps: StoredDeps): () => Promise<void> {
-  const { host, log, bus, clock } = deps;
+  const { log, bus, clock } = deps;
   const { everyMs, deniedMs, failedMs } = timing.fetch;
   const sources = new Map<string, Source>();
   const stop = new AbortController();
@@ -66,40 +66,10 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
 
   const logUnfound = unfoundLog(warnOnce);
 
-  /** Receives each stored stream once. A later visit retries failures that may pass. */
-  async function visit(source: Source): Promise<void> {
-    const { bucket, catalog, receipts } = source;
-    const from = bucket.source;
-    const { waiting } = await catalog.read();
-    if (!waiting.some(({ targets }) => targets.some((target) => target.host === host))) return;
-    const there = await receipts.read(from, host);
-    const reported = new Map(there.map(({ id, place, receipt }) => [`${id} ${place}`, receipt]));
-    const deliveries = deliveriesOf(waiting, there);
-    const blocked: string[] = [];
-    /** The guids that lost streams were to bring. */
-    const missing = lostBefore(host, deliveries);
-    for (const item of itemsFor(host, deliveries)) {
-      if (stop.signal.aborted) return;
-      if (isBehind(item.start, blocked)) continue;
-      const base = item.start.from?.guid;
-      const before = reported.get(`${item.stream.id} ${item.place}`);
-      const lacksBase = base !== undefined && missing.has(base);
-      const receipt = lacksBase
-        ? lostReceipt(log, item, missing)
-        : await receive(deps, source, item, { before, isStopped: () => stop.signal.aborted });
-      if (receipt?.error && isLost(receipt.error)) missing.add(item.start.to.guid);
-      if (receipt) await receipts.write(host, from, item.stream.id, item.place, receipt);
-      else blocked.push(item.start.dataset);
-    }
-    if (blocked.length > 0) source.after = clock.now() + source.pause;
-    const ids = new Set(waiting.map(({ id }) => id));
-    for (const { id, place } of there) if (!ids.has(id)) await receipts.remove(host, from, id, place);
-  }
-
   function begin(source: Source): void {
     if (source.busy || clock.now() < source.after) return;
     source.busy = true;
-    const visiting = visit(source)
+    const visiting = visit(deps, source, () => stop.signal.aborted)
       .catch((thrown) => {
         const { code, message } = ZpsendError.from(thrown);
         source.after = clock.now() + (needsAdministrator(code) ? deniedMs : failedMs);
@@ -172,6 +142,37 @@ async function findIn(
     const catalog = readCatalog(bucket, warnOnce);
     sources.set(key, { bucket, catalog, receipts, busy: false, pause: timing.fetch.failedMs, after: 0 });
   }
+}
+
+/** Receives each stored stream once. A later visit retries failures that may pass. */
+async function visit(deps: StoredDeps, source: Source, isStopped: () => boolean): Promise<void> {
+  const { host, log, clock } = deps;
+  const { bucket, catalog, receipts } = source;
+  const from = bucket.source;
+  const { waiting } = await catalog.read();
+  if (!waiting.some(({ targets }) => targets.some((target) => target.host === host))) return;
+  const there = await receipts.read(from, host);
+  const reported = new Map(there.map(({ id, place, receipt }) => [`${id} ${place}`, receipt]));
+  const deliveries = deliveriesOf(waiting, there);
+  const blocked: string[] = [];
+  /** The guids that lost streams were to bring. */
+  const missing = lostBefore(host, deliveries);
+  for (const item of itemsFor(host, deliveries)) {
+    if (isStopped()) return;
+    if (isBehind(item.start, blocked)) continue;
+    const base = item.start.from?.guid;
+    const before = reported.get(`${item.stream.id} ${item.place}`);
+    const lacksBase = base !== undefined && missing.has(base);
+    const receipt = lacksBase
+      ? lostReceipt(log, item, missing)
+      : await receive(deps, source, item, { before, isStopped });
+    if (receipt?.error && isLost(receipt.error)) missing.add(item.start.to.guid);
+    if (receipt) await receipts.write(host, from, item.stream.id, item.place, receipt);
+    else blocked.push(item.start.dataset);
+  }
+  if (blocked.length > 0) source.after = clock.now() + source.pause;
+  const ids = new Set(waiting.map(({ id }) => id));
+  for (const { id, place } of there) if (!ids.has(id)) await receipts.remove(host, from, id, place);
 }
 
 interface Visit {
