@@ -78,22 +78,7 @@ export async function takeHostName({ host, own, bus, log, clock = systemClock }:
   }
 
   const loses = (error: unknown): void => lost.resolve(ZpsendError.from(error));
-  let state: 'idle' | 'checking' | 'to be checked again' = 'idle';
-  /** One at a time; later writes are read afterwards. */
-  function check(): void {
-    if (state !== 'idle') {
-      state = 'to be checked again';
-      return;
-    }
-    state = 'checking';
-    void register((record) => adoptedElsewhere(host, machine, record))
-      .catch(loses)
-      .finally(() => {
-        const again = state === 'to be checked again';
-        state = 'idle';
-        if (again) check();
-      });
-  }
+  const check = oneAtATime(() => register((record) => adoptedElsewhere(host, machine, record)).catch(loses));
 
   const before = await rival(timing.service.sameNameBeforeMs);
   if (before) throw before;
@@ -110,6 +95,23 @@ export async function takeHostName({ host, own, bus, log, clock = systemClock }:
     release: () => {
       for (const end of ends) end();
     },
+  };
+}
+
+/** Runs the work one at a time. A call during a run starts one more run afterwards, since this one may have read too early. */
+function oneAtATime(work: () => Promise<void>): () => void {
+  let state: 'idle' | 'running' | 'to be run again' = 'idle';
+  return function run(): void {
+    if (state !== 'idle') {
+      state = 'to be run again';
+      return;
+    }
+    state = 'running';
+    void work().finally(() => {
+      const again = state === 'to be run again';
+      state = 'idle';
+      if (again) run();
+    });
   };
 }
 

@@ -106,19 +106,35 @@ export async function runService(service: Service, options: RunOptions): Promise
     return statusOf(first);
   }
   const { bus, dataConnection, name } = first;
-  const instance = newId();
-  const { machine } = own;
   const context = {
     settings,
     host,
-    machine,
-    instance,
+    machine: own.machine,
+    instance: newId(),
     log,
     bus,
     dataConnection,
     zfs: createZfs({ host, env: options.env }),
     clock,
   };
+  return serveUntilEnd(service, context, { name, ended, supervisor, isPrivate: options.private });
+}
+
+interface ServeOptions {
+  readonly name: HostName;
+  /** Resolves with a signal, or with the end of the command that started this service. */
+  readonly ended: Promise<string>;
+  readonly supervisor: Supervisor;
+  readonly isPrivate: boolean;
+}
+
+/** Begins the service, serves its endpoints until the service has to end, and stops it. @returns the exit status */
+async function serveUntilEnd(
+  service: Service,
+  context: ServiceContext,
+  { name, ended, supervisor, isPrivate }: ServeOptions,
+): Promise<number> {
+  const { host, instance, log, bus, dataConnection, clock } = context;
   const running = await service.begin(context);
   const silence = announce(bus, identityOf(service, context), running.endpoints);
   const watch = watchEndpoints({ host, bus, log, endpoints: running.endpoints, clock });
@@ -127,11 +143,11 @@ export async function runService(service: Service, options: RunOptions): Promise
     const isUseful = payloadTrouble(bus) === undefined;
     const words = `${service.name} ${version} (${instance}) is ${isUseful ? 'ready on' : 'connected to'} ${bus.server}`;
     log.info(isUseful ? 'service.ready' : 'service.connected', words, { instance });
-    if (options.private) process.stdout.write(`${JSON.stringify({ instance })}\n`);
+    if (isPrivate) process.stdout.write(`${JSON.stringify({ instance })}\n`);
     else name.lookAround();
     const trouble = () => (watch.denial ?? payloadTrouble(bus))?.message;
     supervisor.serves({ bus, dataConnection, where: () => `${service.name} on ${bus.server}`, trouble });
-  } else if (options.private) process.stdout.write(`${JSON.stringify({ error: denial.toBody() })}\n`);
+  } else if (isPrivate) process.stdout.write(`${JSON.stringify({ error: denial.toBody() })}\n`);
 
   const lost = Promise.race([bus.closed, dataConnection.closed]).then((error) => error ?? new Error('closed'));
   const reason = denial ?? (await Promise.race([ended, lost, name.lost, bus.refusal.over]));

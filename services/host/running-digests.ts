@@ -58,14 +58,7 @@ export function openDigests({ host, instance, zfs, log, clock }: AskedDeps): Dig
     log.info('digest.started', `reading ${asked.snapshot} for its digest`, { snapshot: asked.snapshot });
     void digest.over.then(() => {
       entry.endedAt = clock.now();
-      const { state, bytes, error } = digest.status();
-      if (state === 'done')
-        log.info('digest.done', `read ${asked.snapshot}: ${bytes} bytes`, { snapshot: asked.snapshot });
-      else
-        log.warn('digest.failed', `reading ${asked.snapshot} failed: ${error?.message}`, {
-          snapshot: asked.snapshot,
-          code: error?.code,
-        });
+      logEnd(log, asked.snapshot, digest.status());
     });
     return { digest: id, host, instance };
   }
@@ -94,4 +87,9 @@ export function openDigests({ host, instance, zfs, log, clock }: AskedDeps): Dig
       await Promise.all(ending.map(({ over }) => over));
     },
   };
+}
+
+function logEnd(log: AskedDeps['log'], snapshot: string, { state, bytes, error }: Digest): void {
+  if (state === 'done') log.info('digest.done', `read ${snapshot}: ${bytes} bytes`, { snapshot });
+  else log.warn('digest.failed', `reading ${snapshot} failed: ${error?.message}`, { snapshot, code: error?.code });
 }
