@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { type DeliveryState, deliveriesOf } from '../../../lib/bus/channel/store/delivery-state.ts';
 import { openReceipts } from '../../../lib/bus/channel/store/receipts.ts';
 import { hostSchema } from '../../../schemas/names.ts';
 import type { FetchOutput } from '../../../schemas/output.ts';
@@ -46,21 +47,13 @@ async function list(cli: Cli, host: string, { json, jsDomain: domain }: Options)
         .catch(() => []),
     };
   });
-  const stateOf = (of: string, target: string, at: number) => {
-    const receipt = receipts.find((one) => one.id === of && one.target === target && one.place === at)?.receipt;
-    if (!receipt?.error) return { state: words[receipt?.state ?? 'none'] };
-    return { state: receipt.state === 'running' ? words.none : words[receipt.state], error: receipt.error };
-  };
-  const streams = waiting.map(({ id, bytes: size, targets }) => ({
+  const deliveries = Map.groupBy(deliveriesOf(waiting, receipts), ({ stream }) => stream);
+  const streams = [...deliveries].map(([{ id, bytes: size }, some]) => ({
     id,
     bytes: size,
-    snapshot: targets[0]?.start.to.name ?? '',
-    isFull: targets[0]?.start.from === undefined,
-    targets: targets.map((target, at) => ({
-      host: target.host,
-      dataset: target.start.dataset,
-      ...stateOf(id, target.host, at),
-    })),
+    snapshot: some[0]?.start.to.name ?? '',
+    isFull: some[0]?.start.from === undefined,
+    targets: some.map(({ target, start, state }) => ({ host: target, dataset: start.dataset, ...shown(state) })),
   }));
   if (json) cli.io.out(JSON.stringify({ host, streams } satisfies FetchOutput));
   else if (streams.length > 0) table(columns, streams).forEach(cli.io.out);
@@ -71,7 +64,23 @@ async function list(cli: Cli, host: string, { json, jsDomain: domain }: Options)
 const noStore = (host: string, domain: string | undefined): string =>
   `${host} has no store${domain === undefined ? '' : ` in the JetStream domain ${domain}`}: it never stored a stream (HOST is the source)`;
 
-const words = { none: 'waiting', running: 'receiving', done: 'delivered', failed: 'rejected' } as const;
+/** A stream that was lost counts as rejected: its target needs it no more. */
+function shown(state: DeliveryState): Pick<Stream['targets'][number], 'state' | 'error'> {
+  switch (state.type) {
+    case 'stored':
+    case 'unclaimed':
+      return { state: 'waiting' };
+    case 'blocked':
+      return { state: 'waiting', error: state.error };
+    case 'claimed':
+      return { state: 'receiving' };
+    case 'delivered':
+      return { state: 'delivered' };
+    case 'rejected':
+    case 'lost':
+      return { state: 'rejected', ...(state.error && { error: state.error }) };
+  }
+}
 
 type Stream = FetchOutput['streams'][number];
 
