@@ -29,7 +29,13 @@ import {
   parseListing,
 } from './parse.ts';
 import { parseProperties } from './rows.ts';
-import { runQuery } from './run.ts';
+import { runQuery, type ZfsEnvironment } from './run.ts';
+
+/** One dataset, with its descendants when recursive; without a name all of them. */
+interface ListedDatasets {
+  readonly dataset?: string;
+  readonly recursive?: boolean;
+}
 
 /** Reads datasets, snapshots, bookmarks, holds and properties. */
 export interface Listing {
@@ -38,7 +44,7 @@ export interface Listing {
    * `recursive` adds descendants; `creation` adds the times of snapshots and bookmarks. Origins and encryption roots outside the
    * listing take one more `zfs list` each.
    */
-  list(what: { dataset?: string; recursive?: boolean; creation?: boolean }): Promise<DatasetEntry[]>;
+  list(what: ListedDatasets & { creation?: boolean }): Promise<DatasetEntry[]>;
   /**
    * Those of the datasets that exist, each with the guids, times and written bytes of its snapshots and bookmarks, by createtxg.
    * One `zfs list`, without encryption, origins, holds and resume tokens.
@@ -64,13 +70,10 @@ function trustedOn<Value>(host: string, doing: string, read: () => Value): Value
   }
 }
 
-export function listing(commands: Commands): Listing {
-  const { zfsEnvironment, failed, runWithTimeout } = commands;
+/** Runs listings; leaves out columns that this release does not know, in later listings too. */
+function columnQueries(zfsEnvironment: ZfsEnvironment) {
   const unknown = new Set<string>();
-  const trusted = <Value>(doing: string, read: () => Value): Value => trustedOn(zfsEnvironment.host, doing, read);
-
-  /** Runs a listing; leaves out columns that this release does not know, in later listings too. */
-  async function withColumns(argv: (columns: Column[]) => string[], doing: string, more: readonly Column[] = []) {
+  return async (argv: (columns: Column[]) => string[], doing: string, more: readonly Column[] = []) => {
     for (;;) {
       const columns = [...requiredColumns, ...optionalColumns.filter((column) => !unknown.has(column)), ...more];
       const outcome = await runQuery(zfsEnvironment, 'zfs', argv(columns), doing);
@@ -80,15 +83,30 @@ export function listing(commands: Commands): Listing {
       if (refused === undefined || unknown.has(refused)) return { columns, outcome };
       unknown.add(refused);
     }
-  }
+  };
+}
 
-  async function ownValues(what: { dataset?: string; recursive?: boolean }, doing: string): Promise<OwnValues> {
-    const argv = ownPropertiesArgv(what);
-    const tolerated = what.dataset === undefined ? onlyMissing : undefined;
-    const { stdout } = await runWithTimeout(argv, `${doing}: reading zpsend's properties`, tolerated);
-    const expected = what.recursive || what.dataset === undefined ? what.dataset : new Set([what.dataset]);
-    return trusted(doing, () => parseProperties(stdout, ownProperties, expected));
-  }
+async function readOwnValues(commands: Commands, what: ListedDatasets, doing: string): Promise<OwnValues> {
+  const argv = ownPropertiesArgv(what);
+  const tolerated = what.dataset === undefined ? onlyMissing : undefined;
+  const { stdout } = await commands.runWithTimeout(argv, `${doing}: reading zpsend's properties`, tolerated);
+  const expected = what.recursive || what.dataset === undefined ? what.dataset : new Set([what.dataset]);
+  return trustedOn(commands.zfsEnvironment.host, doing, () => parseProperties(stdout, ownProperties, expected));
+}
+
+/** Adds what the datasets refer to outside the listing: guids of origins, and the wrapping of encryption roots. */
+async function joinOutside(datasets: readonly DatasetEntry[], inspect: Listing['inspect']): Promise<void> {
+  const outside = joinOrigins(datasets, new Map()).filter((name) => snapshotSchema.safeParse(name).success);
+  if (outside.length > 0)
+    joinOrigins(datasets, new Map((await inspect(outside)).map(({ name, guid }) => [name, guid])));
+  const roots = rootsOutside(datasets);
+  if (roots.length > 0) joinRoots(datasets, await inspect(roots));
+}
+
+export function listing(commands: Commands): Listing {
+  const { zfsEnvironment, failed, runWithTimeout } = commands;
+  const withColumns = columnQueries(zfsEnvironment);
+  const trusted = <Value>(doing: string, read: () => Value): Value => trustedOn(zfsEnvironment.host, doing, read);
 
   async function inspect(names: string[]): Promise<InspectedName[]> {
     const inspected: InspectedName[] = [];
@@ -111,15 +129,11 @@ export function listing(commands: Commands): Listing {
       // a host without pools has an empty listing
       if (!outcome.ok && !(what.dataset === undefined && onlyMissing(outcome.stderr))) throw failed(outcome, doing);
       // after the listing: a rollback is recorded before it destroys snapshots, so a snapshot missing above has its record here
-      const own = await ownValues(what, doing);
+      const own = await readOwnValues(commands, what, doing);
       const only = what.recursive ? undefined : what.dataset;
       const rows = { stdout: outcome.stdout, columns, expected: what.dataset, only };
       const datasets = trusted(doing, () => parseListing(rows, own));
-      const outside = joinOrigins(datasets, new Map()).filter((name) => snapshotSchema.safeParse(name).success);
-      if (outside.length > 0)
-        joinOrigins(datasets, new Map((await inspect(outside)).map(({ name, guid }) => [name, guid])));
-      const roots = rootsOutside(datasets);
-      if (roots.length > 0) joinRoots(datasets, await inspect(roots));
+      await joinOutside(datasets, inspect);
       return datasets;
     },
 

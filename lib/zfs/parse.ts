@@ -58,6 +58,66 @@ export interface ListingRows {
   readonly only?: string | undefined;
 }
 
+type Field = (column: Column) => string | undefined;
+
+const sizesIn = (field: Field) => ({
+  used: bytes(field('used')),
+  referenced: bytes(field('referenced')),
+  written: bytes(field('written')),
+});
+
+/** The row of a filesystem or volume, without its snapshots and bookmarks. */
+function datasetIn(field: Field, type: DatasetEntry['type'], own: OwnValues): DatasetEntry {
+  const name = field('name') ?? '';
+  const guid = field('guid') ?? '';
+  const origin = present(field('origin'));
+  const resumeToken = present(field('receive_resume_token'));
+  const properties = own.get(name) ?? {};
+  const stream = markOf(properties['zpsend:stream']);
+  const rolledBack = rolledBackOf(properties['zpsend:rollback'], guid);
+  // a refquota limits this dataset but not its descendants, so the number is too low for them
+  const available = bytes(field('refquota')) > 0 ? undefined : present(field('available'));
+  const placeholder = isPlaceholder(type, properties['zpsend:placeholder'], field('canmount'));
+  return {
+    name,
+    type,
+    guid,
+    createtxg: field('createtxg') ?? '',
+    ...sizesIn(field),
+    ...(available && { available: bytes(available) }),
+    ...(origin && { origin: { name: origin } }),
+    encryption: present(field('encryption')) ?? 'off',
+    ...keyOf(field),
+    ...(stream && { stream }),
+    ...(resumeToken && { resumeToken }),
+    ...(placeholder && { placeholder }),
+    ...(rolledBack && { rolledBack }),
+    snapshots: [],
+    bookmarks: [],
+  };
+}
+
+/** The row of a bookmark, or what a snapshot has in common with one. */
+function bookmarkIn(field: Field): BookmarkEntry {
+  const ivset = present(field('ivsetguid'));
+  const redacted = present(field('redact_snaps')) !== undefined;
+  const creation = present(field('creation'));
+  return {
+    name: leafOf(field('name') ?? '') ?? '',
+    guid: field('guid') ?? '',
+    createtxg: field('createtxg') ?? '',
+    ...(ivset && { ivset }),
+    ...(redacted && { redacted: true as const }),
+    ...(creation && { creation: bytes(creation) }),
+  };
+}
+
+const snapshotIn = (field: Field): SnapshotEntry => ({
+  ...bookmarkIn(field),
+  ...sizesIn(field),
+  userrefs: bytes(field('userrefs')),
+});
+
 /**
  * The rows of `zfs list` as datasets by name, with their snapshots and bookmarks by createtxg.
  * Drops snapshots whose dataset is not listed.
@@ -71,63 +131,11 @@ export function parseListing(
   const leaves: { dataset: string; snapshot?: SnapshotEntry; bookmark?: BookmarkEntry }[] = [];
   eachListed(stdout, columns, expected, (field) => {
     const name = field('name') ?? '';
-    const guid = field('guid') ?? '';
-    const createtxg = field('createtxg') ?? '';
-    const sizes = (column: Column) => bytes(field(column));
     const type = field('type');
     if (type === 'filesystem' || type === 'volume') {
-      if (only !== undefined && name !== only) return;
-      const origin = present(field('origin'));
-      const resumeToken = present(field('receive_resume_token'));
-      const properties = own.get(name) ?? {};
-      const stream = markOf(properties['zpsend:stream']);
-      const rolledBack = rolledBackOf(properties['zpsend:rollback'], guid);
-      // a refquota limits this dataset but not its descendants, so the number is too low for them
-      const available = sizes('refquota') > 0 ? undefined : present(field('available'));
-      const placeholder = isPlaceholder(type, properties['zpsend:placeholder'], field('canmount'));
-      datasets.set(name, {
-        name,
-        type,
-        guid,
-        createtxg,
-        used: sizes('used'),
-        referenced: sizes('referenced'),
-        written: sizes('written'),
-        ...(available && { available: bytes(available) }),
-        ...(origin && { origin: { name: origin } }),
-        encryption: present(field('encryption')) ?? 'off',
-        ...keyOf((column) => field(column)),
-        ...(stream && { stream }),
-        ...(resumeToken && { resumeToken }),
-        ...(placeholder && { placeholder }),
-        ...(rolledBack && { rolledBack }),
-        snapshots: [],
-        bookmarks: [],
-      });
-      return;
-    }
-    const ivset = present(field('ivsetguid'));
-    const redacted = present(field('redact_snaps')) !== undefined;
-    const creation = present(field('creation'));
-    const leaf = {
-      name: leafOf(name) ?? '',
-      guid,
-      createtxg,
-      ...(ivset && { ivset }),
-      ...(redacted && { redacted: true as const }),
-      ...(creation && { creation: bytes(creation) }),
-    };
-    if (type === 'bookmark') {
-      leaves.push({ dataset: datasetOf(name), bookmark: leaf });
-      return;
-    }
-    const { used, referenced, written, userrefs } = {
-      used: sizes('used'),
-      referenced: sizes('referenced'),
-      written: sizes('written'),
-      userrefs: sizes('userrefs'),
-    };
-    leaves.push({ dataset: datasetOf(name), snapshot: { ...leaf, used, referenced, written, userrefs } });
+      if (only === undefined || name === only) datasets.set(name, datasetIn(field, type, own));
+    } else if (type === 'bookmark') leaves.push({ dataset: datasetOf(name), bookmark: bookmarkIn(field) });
+    else leaves.push({ dataset: datasetOf(name), snapshot: snapshotIn(field) });
   });
   for (const { dataset, snapshot, bookmark } of leaves) {
     const entry = datasets.get(dataset);
