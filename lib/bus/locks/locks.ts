@@ -7,7 +7,7 @@ import type { Bus } from '../connection/connect.ts';
 import { type BucketState, bucketError, makeBucket, openBucket, stateOf, unlessGone } from '../jetstream/kv-bucket.ts';
 import { isValue, readBucket } from '../jetstream/read-bucket.ts';
 import { lockKey, locksBucket, parseKeySubject, parseLockKey } from '../subjects.ts';
-import { openEntries } from './entries.ts';
+import { type LockEntries, openEntries } from './entries.ts';
 import { lockIn } from './found.ts';
 import { keepLease, type Lease, type LockPlace, type NewLease } from './lease.ts';
 import { openOwnWrites } from './own-writes.ts';
@@ -66,6 +66,28 @@ function lockedBy(host: string, dataset: string, holder: Lock | undefined, revis
   );
 }
 
+const unreadable = (what: string) => (error: unknown) => {
+  throw bucketError(error, `${what} cannot be read`);
+};
+
+/**
+ * The taking was refused, or its answer is unclear: only what is stored now shows whether the lock is ours.
+ * @returns our revision, or undefined where the key is free again
+ * @throws ZpsendError LOCKED, UNREACHABLE
+ */
+async function takenAfterAll(
+  entries: LockEntries,
+  { host, dataset, lock }: { readonly host: string; readonly dataset: string; readonly lock: Lock },
+  error: unknown,
+): Promise<number | undefined> {
+  const key = lockKey(host, dataset);
+  const there = await entries.read(key).catch(unreadable(`the lock ${key}`));
+  if (!there.free && there.lock?.nonce === lock.nonce) return there.revision;
+  if (!there.free) throw lockedBy(host, dataset, there.lock, there.revision);
+  if (error instanceof JetStreamApiError && error.code === 10071) return undefined;
+  throw bucketError(error, `the lock ${key} cannot be taken`);
+}
+
 /**
  * The bucket of locks as it is now, made where there is none: for the first time, or because it was lost.
  * @param look how it is now
@@ -116,9 +138,6 @@ export async function openLocks(bus: Bus, seconds: number, clock: Clock = system
     const state = await look().catch(() => undefined);
     return state && state.ttl > 0 ? state.ttl : undefined;
   }
-  const unreadable = (what: string) => (error: unknown) => {
-    throw bucketError(error, `${what} cannot be read`);
-  };
 
   async function acquire(host: string, dataset: string, lock: Lock): Promise<Lease> {
     const key = lockKey(host, dataset);
@@ -132,7 +151,7 @@ export async function openLocks(bus: Bus, seconds: number, clock: Clock = system
     const since = clock.now();
     const revision = await entries
       .put(key, lock, there.revision)
-      .catch((error) => takenAfterAll(host, dataset, lock, error));
+      .catch((error) => takenAfterAll(entries, { host, dataset, lock }, error));
     // another holder had it, and has given it back since
     if (revision === undefined) return acquire(host, dataset, lock);
     const lease = keepLease(place, key, lock, { revision, since, ttl });
@@ -154,19 +173,6 @@ export async function openLocks(bus: Bus, seconds: number, clock: Clock = system
   function isKept(key: string): boolean {
     for (const [other, lease] of held) if (!lease.isHeld) held.delete(other);
     return held.has(key);
-  }
-
-  /**
-   * Refused, or unclear: only what is stored now shows whether it was us. @returns our revision, or undefined where the key is free again
-   * @throws ZpsendError LOCKED, UNREACHABLE
-   */
-  async function takenAfterAll(host: string, dataset: string, lock: Lock, error: unknown): Promise<number | undefined> {
-    const key = lockKey(host, dataset);
-    const there = await entries.read(key).catch(unreadable(`the lock ${key}`));
-    if (!there.free && there.lock?.nonce === lock.nonce) return there.revision;
-    if (!there.free) throw lockedBy(host, dataset, there.lock, there.revision);
-    if (error instanceof JetStreamApiError && error.code === 10071) return undefined;
-    throw bucketError(error, `the lock ${key} cannot be taken`);
   }
 
   return { acquire, list: () => heldIn(bus) };
