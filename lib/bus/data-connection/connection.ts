@@ -107,21 +107,7 @@ export async function openDataConnection(options: NodeConnectionOptions, refusal
     },
     say: (subject, text) => say(nc, subject, text),
     hear: (subject, heard, refused) => end(nc.subscribe(subject, { callback: listening(subject, heard, refused) })),
-    claim(claim, refused) {
-      const current = transport();
-      const subscription = nc.subscribe(claim.subject, {
-        // a message with headers is no frame, and is left to the client's parser
-        callback: contained((error, message) => {
-          if (error) refused(error);
-          else claim.unexpected(message.subject, message);
-        }, refused),
-      });
-      current?.splitter.claims.set(subscription.getID(), claim);
-      return () => {
-        current?.splitter.claims.delete(subscription.getID());
-        subscription.unsubscribe();
-      };
-    },
+    claim: (claim, refused) => subscribeRaw(nc, transport(), claim, refused),
     onDisconnected: (listener) => member(disconnected, listener),
     onRefused: (listener) => member(refusals, listener),
     closed: nc.closed().then((error) => error ?? undefined),
@@ -138,6 +124,26 @@ async function connectMarked(options: DataConnectionOptions): Promise<NatsConnec
 
 function say(nc: NatsConnectionImpl, subject: string, text: string): void {
   if (!nc.isClosed()) nc.publish(subject, text);
+}
+
+function subscribeRaw(
+  nc: NatsConnectionImpl,
+  transport: DataTransport | undefined,
+  claim: RawSubscription,
+  refused: (error: Error) => void,
+): () => void {
+  const subscription = nc.subscribe(claim.subject, {
+    // a message with headers is no frame, and is left to the client's parser
+    callback: contained((error, message) => {
+      if (error) refused(error);
+      else claim.unexpected(message.subject, message);
+    }, refused),
+  });
+  transport?.splitter.claims.set(subscription.getID(), claim);
+  return () => {
+    transport?.splitter.claims.delete(subscription.getID());
+    subscription.unsubscribe();
+  };
 }
 
 type Callback = (error: Error | null, message: Msg) => void;

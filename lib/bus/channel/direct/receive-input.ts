@@ -32,32 +32,41 @@ interface Batch {
   readonly poolBuffer: PoolBuffer | undefined;
 }
 
+/** How long a sink has had nothing to take. It counts from the first write. */
+function openIdleTime(clock: Clock) {
+  /** Written, and not taken yet. */
+  let unsettled = 0;
+  let idleMs = 0;
+  /** Since when the sink has nothing to take. */
+  let idleSince: number | undefined;
+  return {
+    busy(): void {
+      unsettled += 1;
+      if (idleSince !== undefined) idleMs += clock.now() - idleSince;
+      idleSince = undefined;
+    },
+    idle(): void {
+      unsettled -= 1;
+      if (unsettled === 0) idleSince = clock.now();
+    },
+    get ms(): number {
+      return idleMs + (idleSince === undefined ? 0 : clock.now() - idleSince);
+    },
+  };
+}
+
 /** Unbounded by itself: the credit window bounds what can be in it (I8). */
 export function openInput({ underPressure, written, clock = systemClock }: InputOptions): Input {
   let sink: Writable | undefined;
   let gone = false;
   let filling: Batch | undefined;
   let waiting: Batch[] = [];
-  /** Written, and not taken yet. */
-  let unsettled = 0;
-  let idleMs = 0;
-  /** Since when the sink has nothing to take. */
-  let idleSince: number | undefined;
-
-  function busy(): void {
-    unsettled += 1;
-    if (idleSince !== undefined) idleMs += clock.now() - idleSince;
-    idleSince = undefined;
-  }
-  function idle(): void {
-    unsettled -= 1;
-    if (unsettled === 0) idleSince = clock.now();
-  }
+  const idleTime = openIdleTime(clock);
 
   function write(to: Writable, batch: Batch): void {
-    busy();
+    idleTime.busy();
     const settled = (error?: Error | null): void => {
-      idle();
+      idleTime.idle();
       batch.poolBuffer?.release();
       // a sink that broke takes nothing more; its process reports why
       if (error) gone = true;
@@ -101,7 +110,7 @@ export function openInput({ underPressure, written, clock = systemClock }: Input
       for (const batch of before) write(to, batch);
     },
     get idleMs() {
-      return idleMs + (idleSince === undefined ? 0 : clock.now() - idleSince);
+      return idleTime.ms;
     },
     finish() {
       flush();

@@ -56,6 +56,18 @@ export interface StreamsBucket {
   mark(): Promise<string | undefined>;
 }
 
+/**
+ * The metadata of an object, as other clients of the object store write it (ADR-20).
+ * @param size bytes of each chunk but the last
+ */
+const infoOf = (
+  { name, bytes, digest, id, chunks }: StoredObject,
+  { bucket, size, description }: { readonly bucket: string; readonly size: number; readonly description: string },
+) => ({
+  ...{ name, description, options: { max_chunk_size: size }, bucket, nuid: id, size: bytes },
+  ...{ chunks, digest, deleted: false, mtime: new Date().toISOString() },
+});
+
 function writesTo(access: BucketAccess): Pick<StreamsBucket, 'put' | 'remove'> {
   const { at, js, bucket, stream, objects, attempt, asked, purge, metadataOf, countsOf } = access;
   /** Objects that a failed put may have left chunks of. */
@@ -69,15 +81,11 @@ function writesTo(access: BucketAccess): Pick<StreamsBucket, 'put' | 'remove'> {
     untidy.delete(name);
   }
   async function putMetadata(object: StoredObject, size: number, description: string): Promise<number> {
-    const { name, bytes, digest, id, chunks } = object;
-    const info = {
-      ...{ name, description, options: { max_chunk_size: size }, bucket, nuid: id, size: bytes },
-      ...{ chunks, digest, deleted: false, mtime: new Date().toISOString() },
-    };
+    const info = infoOf(object, { bucket, size, description });
     const rollup = headers();
     rollup.set('Nats-Rollup', 'sub');
     const options = { headers: rollup, timeout: timing.store.answerMs };
-    return (await asked(() => js.publish(objects.meta(name), JSON.stringify(info), options))).seq;
+    return (await asked(() => js.publish(objects.meta(object.name), JSON.stringify(info), options))).seq;
   }
   /** Overwritten metadata counts as none: the object is put again. */
   const oldOf = (name: string): Promise<Metadata | undefined> =>
