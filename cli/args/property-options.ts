@@ -17,7 +17,7 @@ export const withPropertyOptions = (command: Command): Command =>
     .optionsGroup('Properties on the target:')
     .option('-o, --set <property=value>', 'set a property, if the receiver allows it', assignments)
     .option('-x, --exclude-property <name>', "ignore the source's value", listBy(lists.exclude))
-    .option('--include-property <name>', "take the source's value, if it allows it", listBy(lists.include))
+    .option('--include-property <name>', "take the source's value, if allowed there", listBy(lists.include))
     .optionsGroup('Output:');
 
 /** A parser of `-o property=value`, which can be repeated. @throws InvalidArgumentError */

@@ -95,7 +95,7 @@ Packages:
   A package is a dataset with all its descendants (-R, -r, -Rc, -rc).
   Without -c, a clone needs its origin in the package or on the target.
   --exclude chooses the datasets. A pattern matches the whole name
-  (pool/vm/*/tmp), or the part below the package's own name (*/tmp).
+  (pool/vm/*/tmp), or its part below the dataset that is sent (*/tmp).
   The named snapshot is the last one, and is always sent. --snapshots chooses
   among the older ones. Origins of clones in the package are always sent.
   In patterns, * and ? stay within one element of a name, and ** matches any
@@ -119,5 +119,5 @@ Differences from other tools:
   -d and -e are those of zfs receive.
 
 Stream flags (-w, -L, -e, -c of zfs send) are chosen by what both pools support.
-A replica keeps the flags that it began with. zpsend plan shows them.
+A replica keeps the flags of its first stream. zpsend plan shows them.
 -p never sends mountpoint, canmount, sharenfs and sharesmb.`;

@@ -42,7 +42,10 @@ export async function startPrivate({ env, self: [node, script] }: Cli): Promise<
     if (reply && (reply.error.code === 'OTHER_MACHINE' || isDeniedEndpoint(reply.error)))
       throw ZpsendError.fromBody(reply.error);
     const why = lastLines.join('; ') || String(ready);
-    throw new ZpsendError('UNREACHABLE', `no sender runs on this host, and a private one did not start: ${why}`);
+    throw new ZpsendError(
+      'UNREACHABLE',
+      `no sender runs on this host, and a private one did not start (zpsend doctor checks this host): ${why}`,
+    );
   }
   return {
     instance: reply.instance,

@@ -97,7 +97,7 @@ function aborted(route: SenderRoute, job: string, signal: AbortSignal): Promise<
       route.ask('abort', { job }, jobAbortedSchema).catch(() => {});
       const late = new ZpsendError(
         'ABORTED',
-        `job ${job} on ${route.host} has not ended yet: zpsend status ${route.host} shows it`,
+        `job ${job} on ${route.host} is being aborted, but has not ended yet: zpsend status ${route.host} shows it`,
       );
       setTimeout(() => reject(late), timing.cli.abortMs).unref();
     };

@@ -14,7 +14,7 @@ export function addPolicies(program: Command, cli: Cli): void {
     .command('policies')
     .summary('list the policies of a host')
     .description('List the policies of a host, which replicate each new snapshot.')
-    .argument('[host]', 'its name (default: this host)', valueBy(hostSchema))
+    .argument('[host]', 'host name (default: this host)', valueBy(hostSchema))
     .option('--json', 'print JSON')
     .addHelpText('after', help)
     .action(cli.action((host: string | undefined, options: JsonOption) => policies(cli, host, options)));

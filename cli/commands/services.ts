@@ -33,7 +33,7 @@ Environment:
   ZPSEND_MACHINE_ID  any text, in place of /etc/machine-id
   ZPSEND_CONFIG      configuration file (default: /etc/zpsend.yaml or
                      /etc/zpsend/zpsend.yaml)
-  ZPSEND_ALLOW       for the receiver: who may send into what, HOST=DATASET,...
+  ZPSEND_ALLOW       for the receiver: HOST=DATASET,... (who may write where)
   ZPSEND_LOG         json or people (default: people on a terminal)
   NATS_URL, NATS_CREDS, NATS_NKEY, NATS_CA, NATS_CERT, NATS_KEY, NATS_CONTEXT
                      as for the nats CLI (zpsend --help)`;

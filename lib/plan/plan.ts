@@ -59,7 +59,10 @@ function planListed(
 
 function otherHost({ targetHost }: JobContext, { host }: Inventory): Refusal | undefined {
   if (targetHost === host) return undefined;
-  return refuse('BAD_REQUEST', `The request is for ${targetHost}, but the target's listing is of ${host}.`);
+  return refuse(
+    'BAD_REQUEST',
+    `The request is for ${targetHost}, but the target's listing is of ${host}. Name ${host} as the target, or list ${targetHost}.`,
+  );
 }
 
 /** An empty listing shows no pools. */

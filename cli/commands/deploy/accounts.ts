@@ -33,8 +33,8 @@ export function addAccounts(deploy: Command, cli: Cli): void {
 
 const help = `
 Each host gets an account with exactly what its services need of the others.
-JetStream has an account without users. Servers of sites need their files also
-with --nsc. Then run zpsend deploy setup, which creates the buckets.
+JetStream has an account without users. The servers at sites (leaf nodes) need
+their files with --nsc too. Then run zpsend deploy setup, which makes buckets.
 
 A fleet (fleet-file in dist/schemas/zpsend.schema.json; the rest has defaults):
   servers:                                   # three of them form a cluster
@@ -66,7 +66,10 @@ function write(folder: string, files: readonly ServerFile[]): string[] {
       return path;
     });
   } catch (error) {
-    throw new ZpsendError('BAD_REQUEST', `--out: ${error instanceof Error ? error.message : error}`);
+    throw new ZpsendError(
+      'BAD_REQUEST',
+      `cannot write to --out ${folder}: ${error instanceof Error ? error.message : error}`,
+    );
   }
 }
 

@@ -66,7 +66,8 @@ async function permissions({ io }: Cli, host: string, options: Options): Promise
   const isBoth = !options.sender && !options.receiver;
   const [sender, receiver] = [isBoth || options.sender === true, isBoth || options.receiver === true];
   const roles = { sender, receiver, from, orders, domain };
-  if (from.length > 0 && !receiver) throw usage('--from needs a host that receives');
+  if (from.length > 0 && !receiver)
+    throw usage(`--from ${from.join(' ')}: ${host} does not receive: add --receiver, or leave out --sender`);
   if (domain !== undefined && from.length === 0) throw usage('--js-domain needs --from');
   const { publish, subscribe } = options.viewer ? viewerPermissions(host) : permissionsOf(host, roles);
   const inboxes = options.viewer ? viewerInboxPrefix(host) : inboxPrefix(host);

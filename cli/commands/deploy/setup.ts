@@ -36,7 +36,7 @@ export function addSetup(deploy: Command, cli: Cli): void {
     .option('--store-hours <hours>', 'lifetime of a stored stream (168)', valueBy(bounds.storeHours))
     .option('--replicas <number>', 'replicas (3; 1 with fewer than 3 servers)', wholeNumber(1, 5))
     .option('--print', 'print the commands of the nats CLI instead')
-    .option('--edit', 'change what exists and differs')
+    .option('--edit', 'change buckets and streams that differ')
     .option('--certs <folder>', 'create only a CA and server certificates there')
     .option('--json', 'print JSON')
     .addHelpText('after', help)
@@ -45,9 +45,9 @@ export function addSetup(deploy: Command, cli: Cli): void {
 
 const help = `
 Run it as an administrator. --source can be repeated; default: all senders of
-the fleet. What exists and differs is listed, and changed only with --edit. A
-bucket may then hold less, but not less than it does now. --certs keeps existing
-files.
+the fleet. Without --edit, buckets and streams that differ are listed, and not
+changed. --edit sets no limit below what a bucket holds already. --certs keeps
+existing files.
 Exit status: 0 everything is as wanted, 1 failed, 3 something differs.
 
 Examples:

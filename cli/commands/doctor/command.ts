@@ -34,11 +34,11 @@ export function addDoctor(program: Command, cli: Cli): void {
 
 const help = `
 Checks Node, the configuration, NATS, JetStream, permissions, ZFS and the pools.
-Lists what a crash left in ZFS: holds of dead jobs, superseded cursor bookmarks
-and last-received holds, interrupted receives. --fix does not discard those
-receives: the next job continues or discards them.
+Lists what a crash left in ZFS: holds of dead jobs, bookmarks and holds that a
+newer one replaces, and interrupted receives. --fix does not touch the receives:
+the next job continues or discards them.
 
-Exit status: 0 nothing is bad, 1 something is.
+Exit status: 0 no check is bad, 1 at least one is.
 
 Example:
   zpsend doctor`;

@@ -46,8 +46,8 @@ Each row is what a sender last wrote to the KV bucket zfs-status. LAG, BYTES and
 TIME are what the target lacked when the source was last listed (AS OF).
 STATE, in this order:
   failed    the last run failed
-  stale     the source was not listed for --stale; default: twice its
-            send.reconcileMinutes, or 26h where no zpsend sender runs
+  stale     the last listing of the source is older than --stale; default:
+            twice its send.reconcileMinutes, or 26h where no zpsend sender runs
   silent    a running sender has written nothing for 30 seconds
   stored    all that the target lacks is stored for it (zpsend store ls)
   running, waiting, behind, current

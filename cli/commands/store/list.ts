@@ -27,10 +27,10 @@ export function addStoreList(store: Command, cli: Cli): void {
 }
 
 const help = `
-FOR lists the targets, with their states: waiting (not marked), receiving,
-delivered or rejected. WHY is the error of a target that rejected the stream, or
-that cannot receive it yet. A sender deletes a stream once all targets are
-delivered or rejected.
+FOR lists the targets, with their states: receiving, delivered or rejected. A
+target without a state has not begun. WHY is the error of a target that rejected
+the stream, or that cannot receive it yet. A sender deletes a stream once all
+targets are delivered or rejected.
 
 Example:
   zpsend store ls smos-01`;

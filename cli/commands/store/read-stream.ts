@@ -30,7 +30,8 @@ export async function fetchStream({ bucket, manifest, to, signal, onProgress }: 
   });
   const damaged = (why: string) =>
     read.reject(new ZpsendError('STREAM_BROKEN', `stream ${manifest.id} is not valid zstd: ${why}`));
-  const interrupted = () => read.reject(new ZpsendError('ABORTED', 'interrupted before the end of the stream'));
+  const interrupted = () =>
+    read.reject(new ZpsendError('ABORTED', `interrupted before the end of stream ${manifest.id}`));
   signal.addEventListener('abort', interrupted);
   const isCompressed = manifest.targets.some(({ start }) => start.compression !== undefined);
   const written = finished(to).catch((thrown) => {

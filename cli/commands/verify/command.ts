@@ -47,9 +47,9 @@ full send, but no data crosses the network.
 If both sides are encrypted and a key is not loaded, the encrypted blocks are
 compared. That works for raw replicas only.
 
-Exit status: 0 the target has the newest snapshot and no common one differs,
-1 not so or failed, 2 wrong usage, 3 not so for some datasets of several, or the
-source does not show all of them to this host.
+Exit status: 0 equal (the target has the newest snapshot, and no common snapshot
+differs), 1 not equal or failed, 2 wrong usage, 3 some of several datasets are
+not equal, or the source does not show all of them to this host.
 
 Examples:
   zpsend verify zones/test smos-00

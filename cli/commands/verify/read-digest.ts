@@ -73,7 +73,7 @@ function askerTo(bus: Bus, host: string): string | undefined {
   return asker === host ? undefined : asker;
 }
 
-const aborted = (): ZpsendError => new ZpsendError('ABORTED', 'the reading was aborted');
+const aborted = (): ZpsendError => new ZpsendError('ABORTED', 'the comparison of contents was interrupted');
 
 /** @returns false if aborted meanwhile */
 const slept = (ms: number, signal: AbortSignal): Promise<boolean> => sleep(ms, true, { signal }).catch(() => false);

@@ -31,10 +31,10 @@ export function wouldNotOpen(
   const sourceRoot = own?.root ?? sourceDataset;
   const why =
     after === 'different'
-      ? `${sourceDataset} on ${source} inherits its key from ${sourceRoot}, which wraps it differently than ${root} on ${target} (the encryption root of ` +
-        `${name}): either ${root} is not a replica, or one of them had a change-key since`
-      : `${name} on ${target} inherits its key from ${root}, and ZFS does not show whether ${root} has the same key as ` +
-        `${sourceRoot} on ${source}, unless that is sent too`;
+      ? `${name} on ${target} would get the key of ${sourceDataset} on ${source} as ${sourceRoot} wraps it. But its encryption root ${root} ` +
+        `wraps it differently: ${root} is not a replica of ${sourceRoot}, or one of them had a change-key since`
+      : `${name} on ${target} inherits its key from ${root}. ZFS does not show whether ${root} has the same key as ` +
+        `${sourceRoot} on ${source}, so that has to be sent too`;
   const counterpart = planOf(root);
   const together =
     counterpart?.sourceDataset === sourceRoot
@@ -57,7 +57,7 @@ export function mayNotFollow(
   return refuse(
     'KEY_MISMATCH',
     `${targetDataset} on ${target} was written to since its newest snapshot, so zfs receive may refuse ${sourceDataset} of ${source} as MODIFIED. ` +
-      `Its encryption root ${root} gets, or may get, another key first: then ${targetDataset} could never be opened again. ` +
+      `Before that, its encryption root ${root} gets, or may get, another key. Then ${targetDataset} could never be opened again. ` +
       `To fix: --conflict rollback discards the changes, and --conflict rotate keeps them under another name.`,
     { details: { source, target, dataset: targetDataset, encryptionRoot: root } },
   );
@@ -86,8 +86,8 @@ export function wouldLockOut(
   const changes = known ? 'has another key than' : 'may have another key than';
   return refuse(
     'KEY_MISMATCH',
-    `${sourceRoot} on ${source} ${changes} ${root} on ${target}, where ${someOf(names, '', 5)} inherit${names.length > 1 ? '' : 's'} ` +
-      `the key of ${root} and would not get the new one: they could never be opened again. ` +
+    `${sourceRoot} on ${source} ${changes} ${root} on ${target}. There, ${someOf(names, '', 5)} inherit${names.length > 1 ? '' : 's'} ` +
+      `the key of ${root} and would not get the new one, and so could never be opened again. ` +
       `To fix: ${[...fixes].slice(0, 3).join('; ')}; or ${ownKey(holderOf(first), root, target)}.`,
     { details: { source, target, dataset: root, inheritors: names.slice(0, 100) } },
   );

@@ -51,7 +51,7 @@ export function unseenNotes(plans: readonly DatasetPlan[], { source, target }: S
     kind: 'encryption-root',
     dataset: sourceDataset,
     message:
-      `${targetDataset} on ${target.host} gets, or may get, another key. Datasets there that inherit its key are not known: they cannot ` +
+      `${targetDataset} on ${target.host} gets, or may get, another key. The listing does not show which datasets there inherit its key: they cannot ` +
       `be opened until they are sent too (-R)`,
   }));
 }

@@ -59,7 +59,7 @@ export function selectPackage(context: JobContext, source: Inventory): Selection
       if (name === sourceDataset) return excludesAll(sourceDataset, excludedBy);
       skip(`excluded by ${excludedBy}`);
     } else if (replicas.has(name)) {
-      skip(`it is a replica of ${replicas.get(name)}, which is sent too, so it would be nested in itself each time`);
+      skip(`it is a replica of ${replicas.get(name)}, which is sent too; each run would nest another copy in it`);
     } else if (leaf === undefined || goalOf(dataset, leaf) !== undefined) kept.push(dataset);
     else if (rootGoal !== undefined && isAfter(dataset, rootGoal))
       skip(`it was created after ${sourceDataset}@${leaf}`);
@@ -142,14 +142,17 @@ function missingIn(host: string, dataset: DatasetEntry, named: string, leaf: str
 }
 
 const excludesAll = (sourceDataset: string, pattern: string): Refusal =>
-  refuse('BAD_REQUEST', `--exclude ${pattern} excludes ${sourceDataset} itself, so nothing is left to send.`);
+  refuse(
+    'BAD_REQUEST',
+    `--exclude ${pattern} excludes ${sourceDataset} itself, so nothing is left to send. To fix: leave that pattern out, or narrow it.`,
+  );
 
 const nothingIn = (request: SendRequest, host: string, sourceDataset: string): Refusal =>
   refuse(
     'NO_SUCH_SNAPSHOT',
     request.snapshots?.length
-      ? `No snapshot of ${sourceDataset} on ${host} or its descendants matches ${request.snapshots.join(', ')}.`
-      : `${sourceDataset} on ${host} and its descendants have no snapshots. To make some: zfs snapshot -r ${sourceDataset}@NAME`,
+      ? `No snapshot of ${sourceDataset} and its descendants on ${host} matches ${request.snapshots.join(', ')}. To list them: zpsend snapshots -r ${host}:${sourceDataset}`
+      : `${sourceDataset} and its descendants on ${host} have no snapshots. To make some: zfs snapshot -r ${sourceDataset}@NAME there`,
     { details: { host, dataset: sourceDataset } },
   );
 

@@ -12,7 +12,7 @@ export function assertNoOverlap(contexts: readonly JobContext[]): void {
     throw new ZpsendError(
       'BAD_REQUEST',
       one === two
-        ? `the request names the target ${one} on ${host} twice`
+        ? `the request names the target ${one} on ${host} twice: name it once`
         : `the targets ${one} and ${two} on ${host} overlap: send to them one after the other, or choose another target`,
       { host, dataset: one },
     );
