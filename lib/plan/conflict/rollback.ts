@@ -39,7 +39,10 @@ export function rollbackTo(
   }
   const full = new Set(newer.map((entry) => `${name}@${entry.name}`));
   const clone = listing.datasets.find(({ origin }) => origin !== undefined && full.has(origin.name));
-  if (clone) return { why: `${clone.name} there is a clone of ${clone.origin?.name}, which would be destroyed` };
+  if (clone)
+    return {
+      why: `${clone.name} there is a clone of ${clone.origin?.name}, which would be destroyed; ${rotateInstead}`,
+    };
   const marks = target.bookmarks.filter((mark) => isAfter(mark, to));
   const foreign = marks.find((mark) => !isCursor(mark));
   if (foreign) {
@@ -70,4 +73,4 @@ export function rollbackTo(
 
 const named = ({ name, guid }: { name: string; guid: string }) => ({ name, guid });
 
-const rotateInstead = '--conflict rotate renames it and loses nothing';
+const rotateInstead = '--conflict rotate renames the target instead, and loses nothing';

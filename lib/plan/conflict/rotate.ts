@@ -20,7 +20,7 @@ export const lastOf = (wanted: Wanted) => (wanted.kind === 'chain' ? wanted.snap
  */
 export function rotateTarget(target: DatasetEntry, common: Base | undefined, listing: Inventory): Found<Rename> {
   const { name, guid } = target;
-  if (parentOf(name) === undefined) return { why: `${name} is a pool, which cannot be renamed` };
+  if (parentOf(name) === undefined) return { why: `${name} is a pool, which cannot be renamed; choose another target` };
   const below = listing.datasets.filter((one) => one.name !== name && isWithin(one.name, name));
   if (below.length > 0) {
     const names = someOf(
@@ -34,7 +34,7 @@ export function rotateTarget(target: DatasetEntry, common: Base | undefined, lis
   const { createtxg } = target.snapshots.find((entry) => entry.guid === common?.guid) ?? target;
   const to = freeName(`${name}${rotatedMark}${createtxg}`, new Set(listing.datasets.map((one) => one.name)));
   const longest = Math.max(0, ...target.snapshots.map((entry) => entry.name.length + 1));
-  if (to.length + longest > maxNameLength) return { why: `the name ${to} would be too long` };
+  if (to.length + longest > maxNameLength) return { why: `the name ${to} would be too long; choose another target` };
   return { resolution: { kind: 'rename', from: name, to, guid } };
 }
 
