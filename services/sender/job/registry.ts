@@ -1,6 +1,6 @@
 import type { JobContext } from '../../../lib/plan/request/job-context.ts';
 import { timing } from '../../../lib/time/timing.ts';
-import { ZpsendError } from '../../../schemas/errors.ts';
+import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import type { Job, JobStatusRequest } from '../../../schemas/job.ts';
 import { newId } from '../../host/ids.ts';
 import { checkRequest } from '../planning/send-rules.ts';
@@ -20,6 +20,9 @@ interface JobOrigin {
   /** For each target the job that is taken over. */
   readonly takesOver?: readonly string[];
 }
+
+/** The dependencies that each job has for itself. */
+type OwnDeps = Pick<JobDeps, 'zfs' | 'fanOut' | 'startedBy' | 'takesOver' | 'from'>;
 
 /** The jobs of this instance. */
 export interface Jobs {
@@ -49,25 +52,11 @@ export function openJobs(deps: JobDeps, maxJobs: number): Jobs {
   let stopping = false;
   const running = () => [...jobs.values()].filter((job) => !job.isOver);
 
-  function checkRoom(count: number): void {
-    if (stopping) throw new ZpsendError('BUSY', `the sender on ${host} is stopping`);
-    if (running().length + count <= maxJobs) return;
-    throw new ZpsendError(
-      'BUSY',
-      `the sender on ${host} runs ${running().length} jobs already, and its limit is ${maxJobs}` +
-        (count > 1 ? `: no room for ${count} more` : ''),
-    );
-  }
-
   /** A job by its id, or its newest successor. */
   const find = (id: string): RunningJob | undefined =>
     [...jobs.values()].findLast((job) => job.id === id || job.takesOver === id);
 
-  function begin(
-    id: string,
-    context: JobContext,
-    more: Pick<JobDeps, 'zfs' | 'fanOut' | 'startedBy' | 'takesOver' | 'from'>,
-  ): RunningJob {
+  function begin(id: string, context: JobContext, more: OwnDeps): RunningJob {
     const job = startJob({ ...deps, ...more }, id, context);
     jobs.set(id, job);
     for (const [known, old] of jobs) {
@@ -80,7 +69,8 @@ export function openJobs(deps: JobDeps, maxJobs: number): Jobs {
   return {
     start(contexts, { startedBy, takesOver, from } = {}) {
       if (!takesOver) for (const context of contexts) checkRequest(deps.allow, context, from);
-      checkRoom(contexts.length);
+      if (stopping) throw new ZpsendError('BUSY', `the sender on ${host} is stopping`);
+      checkRoom(host, running().length, contexts.length, maxJobs);
       const named = contexts.map((context) => ({ id: newId(), context }));
       const [first, ...others] = named;
       const members =
@@ -107,13 +97,7 @@ export function openJobs(deps: JobDeps, maxJobs: number): Jobs {
     abort(id) {
       const job = find(id);
       if (!job || job.isOver) return false;
-      const then =
-        job.status().channel === 'store'
-          ? 'starts with the first incomplete stream'
-          : 'continues after the last arrived snapshot';
-      job.abort(
-        new ZpsendError('ABORTED', `job ${id} on ${host} was aborted by request. Sent again, it ${then}`).toBody(),
-      );
+      job.abort(abortedByRequest(host, id, job.status().channel));
       return true;
     },
     yield(id, successor) {
@@ -128,4 +112,20 @@ export function openJobs(deps: JobDeps, maxJobs: number): Jobs {
       await Promise.all(ending.map((job) => job.over));
     },
   };
+}
+
+/** @throws ZpsendError BUSY when there is no room for `count` more jobs */
+function checkRoom(host: string, running: number, count: number, maxJobs: number): void {
+  if (running + count <= maxJobs) return;
+  throw new ZpsendError(
+    'BUSY',
+    `the sender on ${host} runs ${running} jobs already, and its limit is ${maxJobs}` +
+      (count > 1 ? `: no room for ${count} more` : ''),
+  );
+}
+
+function abortedByRequest(host: string, id: string, channel: Job['channel']): ErrorBody {
+  const then =
+    channel === 'store' ? 'starts with the first incomplete stream' : 'continues after the last arrived snapshot';
+  return new ZpsendError('ABORTED', `job ${id} on ${host} was aborted by request. Sent again, it ${then}`).toBody();
 }

@@ -1,29 +1,20 @@
-import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { hearSnapshots, type SnapshotEvent } from '../../../lib/bus/events/snapshot-events.ts';
 import { decodeRequest } from '../../../lib/bus/rpc/codec.ts';
-import type { Clock } from '../../../lib/time/clock.ts';
 import { timing } from '../../../lib/time/timing.ts';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
-import type { Job } from '../../../schemas/job.ts';
 import type { Policies } from '../../../schemas/policy.ts';
 import { snapshotCreatedSchema } from '../../../schemas/snapshot-created.ts';
 import type { Log } from '../../host/log.ts';
-import type { RunningJob } from '../job/job.ts';
-import type { Jobs } from '../job/registry.ts';
 import type { ActivePolicies } from './active.ts';
 import { followPolicies } from './follow.ts';
-import { observeJobs } from './other-senders.ts';
 import type { Policy } from './policy.ts';
+import { openPolicyJobs, type PolicyJobsDeps } from './policy-jobs.ts';
 import { openPolicyLog } from './policy-log.ts';
-import type { Outcome, TargetTimes } from './target-state.ts';
+import type { TargetTimes } from './target-state.ts';
 import { type OpenTarget, openPolicyTargets } from './targets.ts';
 
-export interface PolicyRunnerDeps {
-  readonly host: string;
-  readonly bus: Bus;
+export interface PolicyRunnerDeps extends PolicyJobsDeps {
   readonly log: Log;
-  readonly clock: Clock;
-  readonly jobs: Pick<Jobs, 'start'>;
   /** The configuration file's. */
   readonly policies: readonly Policy[];
   /** From one run of each policy to the next, without a trigger, in ms. */
@@ -38,11 +29,10 @@ export interface PolicyRunner {
 
 /** Runs the policies of a host: after each new snapshot, and from time to time. */
 export function openPolicyRunner(deps: PolicyRunnerDeps): PolicyRunner {
-  const { host, bus, log, clock, jobs, reconcileMs } = deps;
+  const { host, bus, log, clock, reconcileMs } = deps;
   const policyTargets = openPolicyTargets(timesOf(reconcileMs));
   const policyLog = openPolicyLog(log);
-  /** The policy targets of this sender's own jobs. */
-  const ours = new Map<string, OpenTarget>();
+  const policyJobs = openPolicyJobs(deps, policyTargets, policyLog, schedule);
   let activePolicies: ActivePolicies = { policies: [], refused: [] };
   let cancelRun = (): void => {};
   let stopSnapshotEvents: (() => void) | undefined;
@@ -58,35 +48,8 @@ export function openPolicyRunner(deps: PolicyRunnerDeps): PolicyRunner {
 
   function run(): void {
     const woken = policyTargets.wake(clock.now());
-    for (const some of Map.groupBy(woken, ({ policy }) => policy).values()) start(some);
+    for (const some of Map.groupBy(woken, ({ policy }) => policy).values()) policyJobs.start(some);
     schedule();
-  }
-
-  function start(started: readonly OpenTarget[]): void {
-    const jobsOrError = startJobs(jobs, started);
-    if ('code' in jobsOrError) {
-      // a sender with the most jobs that it may run tries again
-      for (const policyTarget of started) ended(policyTarget, jobsOrError, jobsOrError.code !== 'BUSY');
-      return;
-    }
-    for (const [policyTarget, job] of jobsOrError) {
-      ours.set(job.id, policyTarget);
-      void job.over.then(() => {
-        // its last events may still arrive
-        clock.after(timing.policies.lastEventsMs, () => ours.delete(job.id));
-        ended(policyTarget, job.status().error, true, job.status());
-        schedule();
-      });
-    }
-  }
-
-  function ended(policyTarget: OpenTarget, error: ErrorBody | undefined, isNews: boolean, job?: Job): void {
-    // the policy may no longer exist
-    if (stopped || policyTargets.all.get(policyTarget.key) !== policyTarget) return;
-    const outcome = outcomeOf(error, job);
-    policyTarget.error = error;
-    if (isNews) policyLog.ended(policyTarget.key, error, outcome);
-    policyTargets.feed(policyTarget.key, { type: 'ended', now: clock.now(), outcome });
   }
 
   function onSnapshot({ data, taken }: SnapshotEvent): void {
@@ -112,12 +75,6 @@ export function openPolicyRunner(deps: PolicyRunnerDeps): PolicyRunner {
     schedule();
   }
 
-  const stopJobEvents = observeJobs(bus, host, (job, policyTarget, runs) => {
-    const own = ours.get(job);
-    if (own && policyTargets.all.get(policyTarget) === own) return;
-    policyTargets.feed(policyTarget, { type: runs ? 'other-runs' : 'other-over', now: clock.now() });
-    schedule();
-  });
   const leave = followPolicies(deps, use);
   const stopWatching = onceReconnected({ bus, clock }, () => {
     policyTargets.triggerAll(clock.now());
@@ -131,7 +88,7 @@ export function openPolicyRunner(deps: PolicyRunnerDeps): PolicyRunner {
       cancelRun();
       stopWatching();
       leave();
-      stopJobEvents();
+      policyJobs.stop();
       stopSnapshotEvents?.();
     },
   };
@@ -144,23 +101,6 @@ const timesOf = (reconcileMs: number): TargetTimes => ({
   reconcile: reconcileMs * (1 + Math.random() / 10),
   silence: timing.policies.silenceMs,
 });
-
-/** @returns the started jobs, each with its policy target, or why there are none */
-function startJobs(
-  jobs: PolicyRunnerDeps['jobs'],
-  started: readonly OpenTarget[],
-): [OpenTarget, RunningJob][] | ErrorBody {
-  try {
-    const contexts = started.map(({ context }) => context);
-    const running = jobs.start(contexts, { startedBy: 'policy' });
-    return running.flatMap((job, at): [OpenTarget, RunningJob][] => {
-      const policyTarget = started[at];
-      return policyTarget ? [[policyTarget, job]] : [];
-    });
-  } catch (thrown) {
-    return ZpsendError.from(thrown).toBody();
-  }
-}
 
 /** Events were missed while the connection was lost: instances check at different times. @returns ends it */
 const onceReconnected = ({ bus, clock }: Pick<PolicyRunnerDeps, 'bus' | 'clock'>, look: () => void): (() => void) =>
@@ -192,10 +132,3 @@ const inShort = ({ code, message, retryable }: ErrorBody): ErrorBody => ({
   message: message.slice(0, 300),
   retryable,
 });
-
-/** A package is tried again if the failure of any of its datasets may pass. */
-function outcomeOf(error: ErrorBody | undefined, job: Job | undefined): Outcome {
-  if (!error) return 'done';
-  const all = [error, ...(job?.datasets.list ?? []).flatMap((dataset) => dataset.error ?? [])];
-  return all.some(({ retryable }) => retryable) ? 'passing' : 'refused';
-}

@@ -8,7 +8,7 @@ import type { Replan } from '../planning/replan.ts';
 import type { ChainLog, JobLog } from '../reporting/job-log.ts';
 import type { ReplicationStatus } from '../reporting/job-status.ts';
 import type { Progress } from '../reporting/progress.ts';
-import { type ChainDeps, type ChainNews, type RunningChain, startChain } from './chain.ts';
+import { type ChainDeps, type ChainNews, type ChainOrder, type RunningChain, startChain } from './chain.ts';
 import { type Moves, scheduleOf } from './schedule.ts';
 
 export interface ChainsOrder {
@@ -38,28 +38,14 @@ export interface RunningChains {
 
 /** Runs the chains of a plan, some at once, as their schedule allows. */
 export function runChains(deps: ChainDeps, order: ChainsOrder): RunningChains {
-  const { job, plans, progress, status, jobLog } = order;
+  const { plans, progress, status, jobLog } = order;
   const schedule = scheduleOf(plans, order.parallel);
   const running = new Map<number, RunningChain>();
   const over = Promise.withResolvers<void>();
-  /** Of the ids of the job's transfers. */
-  const hashes = new Set<string>();
-
-  function transferId(): string {
-    const id = `${job}t${hashes.size + 1}`;
-    hashes.add(hashOfTransfer(id));
-    return id;
-  }
+  const transferIds = openTransferIds(order.job);
 
   function act({ start, lost }: Moves): void {
-    jobLog.lost(lost.map(({ error }) => error));
-    for (const { chain, error } of lost) {
-      progress.ended(chain, 0, error);
-      status.ended(plans[chain]?.sourceDataset ?? '', 0, error);
-      // the dataset that they needed may have ended without an error
-      order.failed(plans[chain]?.sourceDataset ?? '', error, undefined);
-      deps.fanOut?.left(plans[chain]?.sourceDataset ?? '', false);
-    }
+    reportLost(deps, order, lost);
     for (const chain of start) begin(chain);
     if (schedule.isOver) over.resolve();
   }
@@ -71,15 +57,8 @@ export function runChains(deps: ChainDeps, order: ChainsOrder): RunningChains {
     status.began(plan.sourceDataset);
     const says = jobLog.chain(plan);
     const started = startChain(deps, {
-      job,
-      targetHost: order.targetHost,
-      sourceDataset: plan.sourceDataset,
-      steps: plan.steps,
-      replan: order.replan,
-      tag: holdTag(job, chain, { host: order.targetHost, dataset: plan.targetDataset }),
-      transferId,
-      ours: (transfer) => transfer.startsWith(job) || hashes.has(transfer),
-      cursor: order.cursors.chain(),
+      ...chainOf(order, chain, plan),
+      ...transferIds,
       chainLog: says,
       report: (news) => onNews(chain, plan, says, news),
     });
@@ -124,4 +103,41 @@ export function runChains(deps: ChainDeps, order: ChainsOrder): RunningChains {
       for (const chain of [...running.values()]) chain.abort(error);
     },
   };
+}
+
+/** The part of a chain's order that is known from the order of all chains. */
+const chainOf = ({ job, targetHost, replan, cursors }: ChainsOrder, chain: number, plan: DatasetPlan) => ({
+  job,
+  targetHost,
+  sourceDataset: plan.sourceDataset,
+  steps: plan.steps,
+  replan,
+  tag: holdTag(job, chain, { host: targetHost, dataset: plan.targetDataset }),
+  cursor: cursors.chain(),
+});
+
+/** The ids of the job's transfers. Of a transfer that holds a lock only the hash may be known. */
+function openTransferIds(job: string): Pick<ChainOrder, 'transferId' | 'ours'> {
+  const hashes = new Set<string>();
+  return {
+    transferId() {
+      const id = `${job}t${hashes.size + 1}`;
+      hashes.add(hashOfTransfer(id));
+      return id;
+    },
+    ours: (transfer) => transfer.startsWith(job) || hashes.has(transfer),
+  };
+}
+
+/** Reports the chains that never start. */
+function reportLost({ fanOut }: ChainDeps, order: ChainsOrder, lost: Moves['lost']): void {
+  order.jobLog.lost(lost.map(({ error }) => error));
+  for (const { chain, error } of lost) {
+    const dataset = order.plans[chain]?.sourceDataset ?? '';
+    order.progress.ended(chain, 0, error);
+    order.status.ended(dataset, 0, error);
+    // the dataset that they needed may have ended without an error
+    order.failed(dataset, error, undefined);
+    fanOut?.left(dataset, false);
+  }
 }

@@ -1,5 +1,5 @@
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
-import { type StatusPlace, statusKey } from '../../../lib/bus/subjects.ts';
+import type { StatusPlace } from '../../../lib/bus/subjects.ts';
 import { isRefusal } from '../../../lib/plan/refusal.ts';
 import type { JobContext } from '../../../lib/plan/request/job-context.ts';
 import type { Clock } from '../../../lib/time/clock.ts';
@@ -7,11 +7,11 @@ import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import type { ErrorBody } from '../../../schemas/errors.ts';
 import type { Job } from '../../../schemas/job.ts';
 import type { Planned } from '../planning/plan-job.ts';
-import { type DatasetStatus, type DatasetStatusEvent, entryOf, next } from './dataset-status.ts';
 import { failUnplanned } from './fail-unplanned.ts';
 import { knownEntries, openKnownRows } from './known-entries.ts';
 import { listedFacts } from './listed-facts.ts';
 import type { Live } from './progress.ts';
+import { openStatusRows, type StatusRow } from './status-rows.ts';
 import type { StatusWriter } from './status-writer.ts';
 
 /**
@@ -40,13 +40,6 @@ export interface JobStatusDeps {
   readonly startedBy?: Job['startedBy'];
 }
 
-interface Row {
-  readonly key: string;
-  current: DatasetStatus;
-  /** Monotonic milliseconds. */
-  began: number;
-}
-
 /** @param read the status entries of a target, by key */
 export function openJobStatus(
   deps: JobStatusDeps,
@@ -58,56 +51,18 @@ export function openJobStatus(
   const who = { job, instance };
   const { targetHost: target } = context;
   const root: StatusPlace = { source: host, target, dataset: context.sourceDataset, into: context.targetDataset };
-  const rows = new Map<string, Row>();
-  let isShown = deps.startedBy === 'policy';
-  let isOver = false;
   const known = openKnownRows(deps, target, read);
+  const rows = openStatusRows({ host, target, who, clock, status, known, isShown: deps.startedBy === 'policy' });
+  let isOver = false;
 
-  function rowOf(dataset: string, into: string): Row {
-    const existing = rows.get(dataset);
-    if (existing) return existing;
-    const row = { key: statusKey({ source: host, target, dataset, into }), current: {}, began: clock.now() };
-    rows.set(dataset, row);
-    return row;
-  }
+  const secondsOf = ({ began }: StatusRow): number => (clock.now() - began) / 1000;
 
-  // an urgent entry is one that a client reads next
-  const put = (row: Row, isUrgent: boolean): void =>
-    status.put(row.key, () => entryOf(row.current, who, clock.date()), isUrgent);
-
-  function show(some: Iterable<Row>): void {
-    isShown = true;
-    for (const row of some) if (row.current.facts || row.current.run) put(row, true);
-  }
-
-  /**
-   * Shows all rows if one of them has an entry: something was sent there before. If the entries cannot be read, the failed rows are shown:
-   * their entries may say done.
-   */
-  async function showIfKnown(some: readonly Row[]): Promise<void> {
-    const { entries, isRead } = await known.rows();
-    if (some.some(({ key }) => entries.has(key))) return show(some);
-    const failed = some.filter(({ current }) => current.run?.state === 'failed');
-    if (!isRead && failed.length > 0) show(failed);
-  }
-
-  function apply(row: Row | undefined, event: DatasetStatusEvent): void {
-    if (!row) return;
-    const after = next(row.current, event);
-    if (after === row.current) return;
-    row.current = after;
-    if (isShown) put(row, event.type === 'ended');
-    else if (hasBeenSent(after)) show(rows.values());
-  }
-
-  const secondsOf = ({ began }: Row): number => (clock.now() - began) / 1000;
-
-  function ended(row: Row | undefined, bytes: number, error: ErrorBody | undefined): void {
-    if (row) apply(row, { type: 'ended', bytes, seconds: secondsOf(row), error });
+  function ended(row: StatusRow | undefined, bytes: number, error: ErrorBody | undefined): void {
+    if (row) rows.apply(row, { type: 'ended', bytes, seconds: secondsOf(row), error });
   }
 
   async function failedWhole(error: ErrorBody): Promise<void> {
-    const more = { ...who, isRecursive: context.isRecursive, root, isShown };
+    const more = { ...who, isRecursive: context.isRecursive, root, isShown: rows.isShown };
     await failUnplanned(deps, more, await known.rows(), error);
   }
 
@@ -118,25 +73,25 @@ export function openJobStatus(
       const lagFacts = listedFacts(planned, clock.date());
       for (const plan of plans.datasets) {
         const { sourceDataset, targetDataset: into, steps, refusal } = plan;
-        const row = rowOf(sourceDataset, into);
+        const row = rows.open(sourceDataset, into);
         const facts = lagFacts(plan);
-        if (facts) apply(row, { type: 'listed', facts });
+        if (facts) rows.apply(row, { type: 'listed', facts });
         // a run has an event for its end
         if (!row.current.run && (refusal || steps.length === 0)) ended(row, 0, refusal?.error);
       }
-      if (!isShown && !known.isAsked) status.during(showIfKnown([...rows.values()]));
+      if (!known.isAsked) rows.showIfKnown();
     },
     began(dataset) {
       const row = rows.get(dataset);
       if (row) row.began = clock.now();
-      apply(row, { type: 'began' });
+      rows.apply(row, { type: 'began' });
     },
-    arrived: (dataset, guid) => apply(rows.get(dataset), { type: 'arrived', guid }),
-    stored: (dataset, guid) => apply(rows.get(dataset), { type: 'stored', guid }),
+    arrived: (dataset, guid) => rows.apply(rows.get(dataset), { type: 'arrived', guid }),
+    stored: (dataset, guid) => rows.apply(rows.get(dataset), { type: 'stored', guid }),
     measured(running) {
       for (const [dataset, { bytes, waiting }] of running) {
         const row = rows.get(dataset);
-        if (row) apply(row, { type: 'measured', bytes, seconds: secondsOf(row), waiting });
+        if (row) rows.apply(row, { type: 'measured', bytes, seconds: secondsOf(row), waiting });
       }
     },
     ended: (dataset, bytes, error) => ended(rows.get(dataset), bytes, error),
@@ -144,13 +99,9 @@ export function openJobStatus(
       if (isOver) return;
       isOver = true;
       if (error && rows.size === 0) status.during(failedWhole(error));
-      if (error) for (const row of rows.values()) ended(row, 0, error);
-      if (!isShown) status.during(showIfKnown([...rows.values()]));
+      if (error) for (const row of rows.all()) ended(row, 0, error);
+      rows.showIfKnown();
       rows.clear();
     },
   };
 }
-
-/** Does the target have anything of it, or were bytes sent? */
-const hasBeenSent = ({ facts, run }: DatasetStatus): boolean =>
-  facts?.sent !== undefined || facts?.stored !== undefined || (run !== undefined && run.done + run.bytes > 0);

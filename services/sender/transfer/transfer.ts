@@ -77,44 +77,12 @@ export interface Settled {
 const tooLate = new ZpsendError('STREAM_BROKEN', 'its receiver was ready only after the start of the shared read');
 
 /** A transfer that is settled, to be run once. */
-export function runnable(
-  deps: TransferDeps,
-  { step, targetHost, transfer }: TransferPlan,
-  { channel, resume, participant, mode }: Settled,
-): Transfer {
+export function runnable(deps: TransferDeps, plan: TransferPlan, settled: Settled): Transfer {
+  const { step } = plan;
+  const { channel, resume, participant } = settled;
   let read: Read | undefined;
   let running = false;
   let cancelled: ErrorBody | undefined;
-
-  const progress = {
-    get taken() {
-      return read?.taken ?? channel.sent;
-    },
-    get sent() {
-      return channel.sent;
-    },
-  };
-
-  const alone = (): Read =>
-    startRead(deps, {
-      stream: resume.token === undefined ? streamOf(step) : { token: resume.token },
-      // the token has the stream's flags, and the relevant ones were compared with the plan
-      expected: resume.token === undefined ? expectedOf(step) : { ...expectedOf(step), flags: undefined },
-      subject: subjects.data(deps.host, targetHost, transfer),
-      receivers: [channel],
-      compression: mode,
-    });
-
-  /** A receiver that fails while it waits for the others stops waiting. */
-  async function shared(participant: Participant): Promise<Read> {
-    const joining = participant.join({ receiver: channel, compression: mode });
-    const result = await Promise.race([joining, channel.final]);
-    if (result && 'broadcasted' in result) return result;
-    void joining.then((late) => late && participant.leave());
-    const error = result?.type === 'failed' ? ZpsendError.fromBody(result.error) : tooLate;
-    channel.abort(error.toBody());
-    throw error;
-  }
 
   /** If it cannot begin, the others do not wait for it. */
   async function begin(): Promise<Read> {
@@ -126,7 +94,7 @@ export function runnable(
       channel.abort(ZpsendError.from(thrown).toBody());
       throw thrown;
     }
-    return participant ? shared(participant) : alone();
+    return participant ? readShared(participant, settled) : readAlone(deps, plan, settled);
   }
 
   async function run(): Promise<void> {
@@ -134,7 +102,7 @@ export function runnable(
     let unfollow: (() => void) | undefined;
     try {
       read = await begin();
-      if (read.taken !== undefined) unfollow = deps.compression?.follow(progress);
+      unfollow = follow(deps.compression, read, channel);
       // the receiver's final message counts, also while the stream is still being broadcast
       const final = await Promise.race([channel.final, read.broadcasted.then(() => channel.final)]);
       if (final.type === 'failed') throw ZpsendError.fromBody(cancelled ?? final.error);
@@ -150,7 +118,7 @@ export function runnable(
 
   return {
     get sent() {
-      return progress.taken;
+      return read?.taken ?? channel.sent;
     },
     get consumed() {
       return channel.consumed;
@@ -172,4 +140,43 @@ export function runnable(
       channel.close();
     },
   };
+}
+
+function readAlone(
+  deps: TransferDeps,
+  { step, targetHost, transfer }: TransferPlan,
+  { channel, resume: { token }, mode }: Settled,
+): Read {
+  return startRead(deps, {
+    stream: token === undefined ? streamOf(step) : { token },
+    // the token has the stream's flags, and the relevant ones were compared with the plan
+    expected: token === undefined ? expectedOf(step) : { ...expectedOf(step), flags: undefined },
+    subject: subjects.data(deps.host, targetHost, transfer),
+    receivers: [channel],
+    compression: mode,
+  });
+}
+
+/** A receiver that fails while it waits for the others stops waiting. */
+async function readShared(participant: Participant, { channel, mode }: Settled): Promise<Read> {
+  const joining = participant.join({ receiver: channel, compression: mode });
+  const result = await Promise.race([joining, channel.final]);
+  if (result && 'broadcasted' in result) return result;
+  void joining.then((late) => late && participant.leave());
+  const error = result?.type === 'failed' ? ZpsendError.fromBody(result.error) : tooLate;
+  channel.abort(error.toBody());
+  throw error;
+}
+
+/** Counts a compressed read for the savings of the job. @returns ends that */
+function follow(compression: JobCompression | undefined, read: Read, channel: ChannelSender): (() => void) | undefined {
+  if (read.taken === undefined) return undefined;
+  return compression?.follow({
+    get taken() {
+      return read.taken ?? channel.sent;
+    },
+    get sent() {
+      return channel.sent;
+    },
+  });
 }
