@@ -40,6 +40,7 @@ export const logEvents = [
   'job.continued',
   'job.taken-over',
   'job.takeover-delayed',
+  'job.takeover-invalid',
   'job.done',
   'job.failed',
   'dataset.refused',

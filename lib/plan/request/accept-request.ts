@@ -7,17 +7,20 @@ import { targetDatasetOf } from './target-name.ts';
 import { assertNoOverlap } from './target-overlap.ts';
 import { requestFault } from './validate-request.ts';
 
+/** What a request names, valid or not. */
+export const unvalidatedContextOf = (sourceHost: string, request: SendRequest): JobContext => ({
+  sourceHost,
+  targetHost: request.to.host,
+  sourceDataset: datasetOf(request.dataset),
+  targetDataset: targetDatasetOf(request),
+  isRecursive: request.package !== undefined,
+  snapshot: leafOf(request.dataset),
+  request,
+});
+
 /** A request that is validated, or why it is invalid for any datasets. */
 export function jobContextOf(sourceHost: string, request: SendRequest): JobContext | Refusal {
-  const context: JobContext = {
-    sourceHost,
-    targetHost: request.to.host,
-    sourceDataset: datasetOf(request.dataset),
-    targetDataset: targetDatasetOf(request),
-    isRecursive: request.package !== undefined,
-    snapshot: leafOf(request.dataset),
-    request,
-  };
+  const context = unvalidatedContextOf(sourceHost, request);
   return requestFault(context) ?? context;
 }
 

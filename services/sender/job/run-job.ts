@@ -1,6 +1,7 @@
 import { openRateLimit } from '../../../lib/bus/channel/rate-limit.ts';
 import type { DatasetPlan } from '../../../lib/plan/dataset-plan.ts';
 import { isRefusal } from '../../../lib/plan/refusal.ts';
+import { requestFault } from '../../../lib/plan/request/validate-request.ts';
 import { composed } from '../../../lib/plan/steps/compose.ts';
 import { timing } from '../../../lib/time/timing.ts';
 import { datasetOf } from '../../../schemas/names.ts';
@@ -26,7 +27,9 @@ type PlannedRun = Planned & { delivery: Delivery };
  */
 export async function runJob(run: JobRun): Promise<Outcome> {
   const { context, deps, jobLog } = run;
-  // the start of a successor is not answered, so the rules may refuse only the running job
+  // the start of a successor is not answered, so only the running job may refuse its request
+  const fault = requestFault(context);
+  if (fault) return fault;
   checkRequest(deps.allow, context, deps.from);
   const { plans, delivery } = await firstPlan(run);
   if (isRefusal(plans)) return plans;

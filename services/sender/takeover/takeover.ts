@@ -1,14 +1,17 @@
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { onEvents } from '../../../lib/bus/events/events.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
-import { jobContextsOf } from '../../../lib/plan/request/accept-request.ts';
+import type { Refusal } from '../../../lib/plan/refusal.ts';
+import { unvalidatedContextOf } from '../../../lib/plan/request/accept-request.ts';
+import { assertNoOverlap } from '../../../lib/plan/request/target-overlap.ts';
+import { requestFault } from '../../../lib/plan/request/validate-request.ts';
 import type { Clock } from '../../../lib/time/clock.ts';
 import { timing } from '../../../lib/time/timing.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { type Job, jobSchema } from '../../../schemas/job.ts';
 import type { Log } from '../../host/log.ts';
 import type { Jobs } from '../job/registry.ts';
-import { alike, inherited, openObservedJobs, rootOf, yieldsTo } from './observed-jobs.ts';
+import { alike, inherited, type ObservedJobs, openObservedJobs, rootOf, yieldsTo } from './observed-jobs.ts';
 
 export interface TakeoverDeps {
   readonly host: string;
@@ -39,7 +42,7 @@ const isEnded = ({ state }: Job): boolean => state === 'done' || state === 'fail
  * it is run again (I9).
  */
 export function openTakeover(deps: TakeoverDeps): Takeover {
-  const { host, instance, bus, log, jobs, ask, clock } = deps;
+  const { host, instance, bus, jobs, ask, clock } = deps;
   const observed = openObservedJobs(
     instance,
     timing.takeover.silenceMs + Math.random() * timing.takeover.spreadMs,
@@ -69,7 +72,7 @@ export function openTakeover(deps: TakeoverDeps): Takeover {
     const still = observed.silent(clock.now()).filter(({ job }) => lost.flat().includes(job));
     for (const some of alike(still)) {
       // their targets may overlap, so that one request is not possible
-      if (!takeOver(some) && some.length > 1) for (const one of some) takeOver([one]);
+      if (!takeOver(deps, observed, some) && some.length > 1) for (const one of some) takeOver(deps, observed, [one]);
     }
   }
 
@@ -78,28 +81,6 @@ export function openTakeover(deps: TakeoverDeps): Takeover {
     const known = await ask(job);
     for (const one of known ?? []) observed.news(one, isEnded(one), clock.now());
     return known?.length !== 0;
-  }
-
-  function takeOver(silent: readonly Job[]): boolean {
-    const [first] = silent;
-    if (!first) return true;
-    try {
-      const origin = { takesOver: silent.map(rootOf), ...(first.from !== undefined && { from: first.from }) };
-      const requests = silent.map(({ request }) => inherited(request));
-      const successors = jobs.start(jobContextsOf(host, requests), origin);
-      for (const [at, one] of silent.entries()) {
-        observed.news(one, true, clock.now());
-        log.warn(
-          'job.taken-over',
-          `sender ${one.instance} stopped reporting; job ${successors[at]?.id} takes over job ${one.job}`,
-        );
-      }
-      return true;
-    } catch (thrown) {
-      // a sender with the most jobs that it may run tries again later
-      log.debug('job.takeover-delayed', `cannot take over job ${first.job} yet: ${ZpsendError.from(thrown).message}`);
-      return false;
-    }
   }
 
   const stopChecks = clock.every(timing.takeover.checkMs, () => {
@@ -123,4 +104,41 @@ export function openTakeover(deps: TakeoverDeps): Takeover {
       stopEvents();
     },
   };
+}
+
+/**
+ * Starts the successors of silent jobs, whose requests differ only in their targets. A request that is invalid in this release has a
+ * successor too, which fails.
+ * @returns false if none was started
+ */
+function takeOver({ host, log, clock, jobs }: TakeoverDeps, observed: ObservedJobs, silent: readonly Job[]): boolean {
+  const [first] = silent;
+  if (!first) return true;
+  try {
+    const origin = { takesOver: silent.map(rootOf), ...(first.from !== undefined && { from: first.from }) };
+    const contexts = silent.map(({ request }) => unvalidatedContextOf(host, inherited(request)));
+    assertNoOverlap(contexts);
+    const faults = contexts.map(requestFault);
+    const successors = jobs.start(contexts, origin);
+    for (const [at, one] of silent.entries()) {
+      observed.news(one, true, clock.now());
+      logTakeover(log, one, successors[at]?.id, faults[at]);
+    }
+    return true;
+  } catch (thrown) {
+    // a sender with the most jobs that it may run tries again later
+    log.debug('job.takeover-delayed', `cannot take over job ${first.job} yet: ${ZpsendError.from(thrown).message}`);
+    return false;
+  }
+}
+
+function logTakeover(log: Log, { job, instance }: Job, successor: string | undefined, fault?: Refusal): void {
+  const line = `sender ${instance} stopped reporting; job ${successor} takes over job ${job}`;
+  if (!fault) {
+    log.warn('job.taken-over', line);
+    return;
+  }
+  const { code, message } = fault.error;
+  const refused = `${line}, and fails, because this release refuses its request: ${code}: ${message}`;
+  log.warn('job.takeover-invalid', refused, { code });
 }

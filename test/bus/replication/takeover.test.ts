@@ -2,10 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
 import { senderDied } from '../../../cli/output/job-progress.ts';
+import { onEvents, publishEvent } from '../../../lib/bus/events/events.ts';
 import { openLocks } from '../../../lib/bus/locks/locks.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
 import { timing } from '../../../lib/time/timing.ts';
 import { fanStartedSchema, type Job, jobAbortedSchema, jobSchema, sendStartedSchema } from '../../../schemas/job.ts';
+import { newId } from '../../../services/host/ids.ts';
 import { type Fleet, quick, useFleet } from '../../support/fleet.ts';
 import { mentions } from '../../support/mentions.ts';
 import { useNatsAccounts } from '../../support/nats-account.ts';
@@ -114,6 +116,28 @@ test('a sender that was only stopped for a while ends its job when it sees the s
   await isolated.logged('job.failed', { code: 'ABORTED' });
   expect((await ended(world, id)).takesOver).toBe(id);
   await allArrived(world);
+});
+
+test('a dead job whose request this release refuses ends once, as failed, with that error', async () => {
+  const fleet = await useFleet(natsUrl());
+  const source = await fleet.host('src');
+  const sender = await fleet.start('sender', source);
+  const dead: Job = {
+    ...{ job: newId(), host: 'src', instance: newId(), state: 'running', steps: 1, done: 0, bytes: 0, size: 0 },
+    request: { dataset: 'pool/a@2', to: { host: 'dst' }, full: true, from: '@1' },
+    datasets: { total: 1, done: 0, failed: 0, list: [] },
+    ...{ started: new Date().toISOString(), seconds: 0 },
+  };
+  const failed: Job[] = [];
+  onEvents(fleet.bus, subjects.event('src', 'job', 'failed'), jobSchema, ({ body }) => failed.push(body));
+  publishEvent(fleet.bus, subjects.event('src', 'job', 'progress'), jobSchema.parse(dead));
+  const refused = { takesOver: dead.job, state: 'failed', error: { code: 'BAD_REQUEST' } };
+  const known = () => fleet.status('src', dead.job).catch(() => undefined);
+  await expect.poll(known, { timeout: 30_000 }).toMatchObject(refused);
+  await sleep(3 * timing.takeover.checkMs);
+  expect(failed).toEqual([expect.objectContaining({ takesOver: dead.job, state: 'failed' })]);
+  expect(sender.lines('job.takeover-invalid', { code: 'BAD_REQUEST' })).toHaveLength(1);
+  expect([sender.lines('job.taken-over'), sender.lines('job.failed')]).toEqual([[], [expect.anything()]]);
 });
 
 test('an aborted job has no takeover, though its sender was killed before it had ended', async () => {
