@@ -37,9 +37,9 @@ export const receiveStartSchema = z.strictObject({
   /** The source's half of the key for control messages. */
   secret: secretSchema,
   job: idSchema,
-  source: hostSchema,
+  sourceHost: hostSchema,
   /** The dataset to receive into, on this host. */
-  dataset: datasetSchema,
+  targetDataset: datasetSchema,
   to: z.strictObject({ name: snapshotSchema, guid: guidSchema }),
   /** Absent for a full stream. */
   from: z.strictObject({ guid: guidSchema }).optional(),
@@ -80,7 +80,7 @@ export const maxChecked = 1000;
  * conflict resolution. It changes nothing and takes no locks.
  */
 export const receiveCheckSchema = z.strictObject({
-  source: hostSchema,
+  sourceHost: hostSchema,
   starts: z
     .array(
       receiveStartSchema.omit({
@@ -88,7 +88,7 @@ export const receiveCheckSchema = z.strictObject({
         transfer: true,
         secret: true,
         job: true,
-        source: true,
+        sourceHost: true,
         partial: true,
         properties: true,
         compression: true,
@@ -103,7 +103,7 @@ export const receiveCheckSchema = z.strictObject({
 /** One part of the answer: the steps that `recv.start` would refuse in any state of the target, and why. */
 export const receiveCheckedSchema = z.strictObject({
   host: hostSchema,
-  refused: z.array(z.strictObject({ dataset: datasetSchema, error: errorBodySchema })),
+  refused: z.array(z.strictObject({ targetDataset: datasetSchema, error: errorBodySchema })),
 });
 
 /** The most that a receiver may make a sender keep in memory, in bytes. */
@@ -157,8 +157,8 @@ export const lockSchema = z.strictObject({
 export const transferStateSchema = z.strictObject({
   transfer: idSchema,
   job: idSchema,
-  source: hostSchema,
-  dataset: datasetSchema,
+  sourceHost: hostSchema,
+  targetDataset: datasetSchema,
   snapshot: snapshotSchema,
   /** `done` or `failed` in the final events. */
   state: z.string(),

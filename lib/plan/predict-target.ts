@@ -13,20 +13,20 @@ import { keyHolder } from './placement/key-wrapping.ts';
 export function predictInventory(known: Inventory, waiting: readonly StoredStart[]): Inventory {
   const datasets = new Map(known.datasets.map((entry) => [entry.name, entry]));
   for (const start of waiting) {
-    const { resumeToken: _, ...entry } = datasets.get(start.dataset) ?? newDataset(start, datasets);
+    const { resumeToken: _, ...entry } = datasets.get(start.targetDataset) ?? newDataset(start, datasets);
     // also keeps the partial state
     if (!follows(start, entry)) continue;
     for (const parent of start.parents ?? []) {
       if (!datasets.has(parent)) datasets.set(parent, { ...emptyDataset(parent), placeholder: true });
     }
-    datasets.set(start.dataset, { ...entry, snapshots: [...entry.snapshots, arrival(start, entry)] });
+    datasets.set(start.targetDataset, { ...entry, snapshots: [...entry.snapshots, arrival(start, entry)] });
     bringKey(start, datasets);
   }
   return { ...known, datasets: [...datasets.values()].sort((a, b) => (a.name < b.name ? -1 : 1)) };
 }
 
 /** A raw stream's key applies to all datasets that share it. */
-function bringKey({ dataset: targetDataset, wrapping }: StoredStart, datasets: Map<string, DatasetEntry>): void {
+function bringKey({ targetDataset, wrapping }: StoredStart, datasets: Map<string, DatasetEntry>): void {
   if (!wrapping) return;
   const holder = keyHolder(targetDataset, datasets);
   for (const [name, entry] of datasets) {
@@ -65,7 +65,7 @@ export const emptyDataset = (name: string): DatasetEntry => ({
 });
 
 const newDataset = (
-  { dataset: targetDataset, volume, raw, record, origin, from }: StoredStart,
+  { targetDataset, volume, raw, record, origin, from }: StoredStart,
   datasets: ReadonlyMap<string, DatasetEntry>,
 ): DatasetEntry => ({
   ...emptyDataset(targetDataset),

@@ -142,7 +142,7 @@ function staleEndpoints({ deps, config }: Serving, everyStatus: EveryStatus): Se
       zfs: deps.zfs,
       places: config.allow.map(({ into }) => into),
       uid: process.getuid?.() ?? 0,
-      beingReceived: async () => new Set((await everyStatus({})).map(({ dataset }) => dataset)),
+      beingReceived: async () => new Set((await everyStatus({})).map(({ targetDataset }) => targetDataset)),
     });
 
   return [

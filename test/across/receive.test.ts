@@ -21,14 +21,20 @@ test('streams of another release arrive, equal, and their chains continue', asyn
   const here = (name: string): string => name.replace(carried.into, root);
   for (const [index, step] of carried.steps.entries()) {
     const start: ReceiveStart = {
-      ...{ transfer: 'carried1', job: 'carried', source: 'smos-01', dataset: here(step.targetDataset), to: step.to },
+      ...{
+        transfer: 'carried1',
+        job: 'carried',
+        sourceHost: 'smos-01',
+        targetDataset: here(step.targetDataset),
+        to: step.to,
+      },
       ...{ partial: 'resume', ...(step.flags?.includes('raw') && { raw: true }) },
       ...(step.from && { from: { guid: step.from.guid } }),
       ...(step.record !== undefined && { record: step.record }),
       ...(step.volume && { volume: true }),
     };
     const child = zfs.receive({
-      dataset: start.dataset,
+      dataset: start.targetDataset,
       snapshot: leafOf(step.to.name) ?? '',
       ...(step.origin !== undefined && { origin: here(step.origin) }),
       ...receiveProperties(start, step.volume ? 'volume' : 'filesystem', properties),

@@ -30,7 +30,10 @@ export interface ScriptedTransfer {
   readonly final: Promise<CreditFinal>;
 }
 
-type ScriptedStart = Pick<ReceiveStart, 'dataset' | 'to' | 'parents' | 'from' | 'origin' | 'before' | 'compression'>;
+type ScriptedStart = Pick<
+  ReceiveStart,
+  'targetDataset' | 'to' | 'parents' | 'from' | 'origin' | 'before' | 'compression'
+>;
 
 let transfers = 0;
 
@@ -41,7 +44,7 @@ export async function begin(fleet: Fleet, what: ScriptedStart): Promise<Scripted
   const credit = Promise.withResolvers<void>();
   const final = Promise.withResolvers<CreditFinal>();
   const secret = newSecret();
-  const start = { protocol, transfer, secret, job: 'jobjobjob1', source: 'smos-01', partial: 'resume', ...what };
+  const start = { protocol, transfer, secret, job: 'jobjobjob1', sourceHost: 'smos-01', partial: 'resume', ...what };
   const ready = await fleet.ask(subjects.receive('smos-00', 'start'), start, receiveReadySchema);
   const words = wordsOfSource(
     { source: 'smos-01', target: 'smos-00', transfer },

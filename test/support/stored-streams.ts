@@ -5,8 +5,8 @@ import { manifestSchema, type Receipt } from '../../schemas/stored.ts';
 const digest = `SHA-256=${'A'.repeat(43)}=`;
 
 /** A stored stream of pool/a@1 from src, with its manifest. @param more fields of what the target is to receive */
-export function storedStream(id: string, ...targets: [host: string, dataset: string, more?: object][]) {
-  const start = { transfer: 'transfer1', job: 'jobjobjob1', source: 'src', to: { name: 'pool/a@1', guid: '1' } };
+export function storedStream(id: string, ...targets: [host: string, targetDataset: string, more?: object][]) {
+  const start = { transfer: 'transfer1', job: 'jobjobjob1', sourceHost: 'src', to: { name: 'pool/a@1', guid: '1' } };
   const manifest = manifestSchema.parse({
     version: 1,
     id,
@@ -14,7 +14,7 @@ export function storedStream(id: string, ...targets: [host: string, dataset: str
     bytes: 100_000,
     segment: 65_536,
     digests: [digest, digest],
-    targets: targets.map(([host, dataset, more]) => ({ host, start: { ...start, dataset, ...more } })),
+    targets: targets.map(([host, targetDataset, more]) => ({ host, start: { ...start, targetDataset, ...more } })),
   });
   return { ...manifest, segments: manifest.digests.length };
 }

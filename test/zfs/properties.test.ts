@@ -70,7 +70,10 @@ test('edge case 13: a stream with unannounced properties decides nothing of this
   zfs.ok('snapshot', `${source}@1`);
   const dataset = `${zfs.target}/props`;
   const fleet = await useFleet(server().url);
-  const talk = await begin(fleet, { dataset, to: { name: `${source}@1`, guid: zfs.value('guid', `${source}@1`) } });
+  const talk = await begin(fleet, {
+    targetDataset: dataset,
+    to: { name: `${source}@1`, guid: zfs.value('guid', `${source}@1`) },
+  });
   const stream = zfs.stream('-p', `${source}@1`);
   talk.publish(data(0, stream), controlFrame('end', stream.length));
   expect(await talk.final).toMatchObject({ type: 'done' });

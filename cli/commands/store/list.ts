@@ -53,7 +53,7 @@ async function list(cli: Cli, host: string, { json, jsDomain: domain }: Options)
     bytes: size,
     snapshot: some[0]?.start.to.name ?? '',
     isFull: some[0]?.start.from === undefined,
-    targets: some.map(({ target, start, state }) => ({ host: target, dataset: start.dataset, ...shown(state) })),
+    targets: some.map(({ target, start, state }) => ({ host: target, dataset: start.targetDataset, ...shown(state) })),
   }));
   if (json) cli.io.out(JSON.stringify({ host, streams } satisfies FetchOutput));
   else if (streams.length > 0) table(columns, streams).forEach(cli.io.out);

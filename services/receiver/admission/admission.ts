@@ -16,16 +16,18 @@ interface Allowed {
 }
 
 /** Datasets at and below which a source may write. */
-export const placesOf = ({ source }: Pick<ReceiveStart, 'source'>, allow: Allowed['allow']): string[] =>
-  allow.filter(({ from }) => from === '*' || from === source).map(({ into }) => into);
+export const placesOf = ({ sourceHost }: Pick<ReceiveStart, 'sourceHost'>, allow: Allowed['allow']): string[] =>
+  allow.filter(({ from }) => from === '*' || from === sourceHost).map(({ into }) => into);
 
 /**
  * Does the request come from the source that its body names? The server lets each host publish only in its own name there (I11).
  * @throws ZpsendError NOT_ALLOWED
  */
-export function checkAsker({ source }: Pick<ReceiveStart, 'source'>, host: string, subject: string): void {
-  if ([subjects.receiveFrom(host, source), subjects.receiveCheckFrom(host, source)].includes(subject)) return;
-  throw new ZpsendError('NOT_ALLOWED', `a request on ${subject} claims to come from ${source}`, { source });
+export function checkAsker({ sourceHost }: Pick<ReceiveStart, 'sourceHost'>, host: string, subject: string): void {
+  if ([subjects.receiveFrom(host, sourceHost), subjects.receiveCheckFrom(host, sourceHost)].includes(subject)) return;
+  throw new ZpsendError('NOT_ALLOWED', `a request on ${subject} claims to come from ${sourceHost}`, {
+    source: sourceHost,
+  });
 }
 
 /**
@@ -33,22 +35,22 @@ export function checkAsker({ source }: Pick<ReceiveStart, 'source'>, host: strin
  * @throws ZpsendError NOT_ALLOWED
  */
 export function checkAllowed(start: ReceiveStart, host: string, { allow }: Allowed): void {
-  const { source, dataset: targetDataset, origin } = start;
+  const { sourceHost, targetDataset, origin } = start;
   const places = placesOf(start, allow);
   const mayWrite = (name: string): boolean => places.some((into) => isWithin(name, into));
   if (!mayWrite(targetDataset)) {
     const allows = places.length > 0 ? `${someOf(places, '', 10)} and below` : 'it nothing';
     throw new ZpsendError(
       'NOT_ALLOWED',
-      `${source} may not write to ${targetDataset} on ${host}: its receiver allows ${allows}. ${ruleFor(source, targetDataset)}`,
-      { source, dataset: targetDataset },
+      `${sourceHost} may not write to ${targetDataset} on ${host}: its receiver allows ${allows}. ${ruleFor(sourceHost, targetDataset)}`,
+      { source: sourceHost, dataset: targetDataset },
     );
   }
   if (origin === undefined || mayWrite(datasetOf(origin))) return;
   throw new ZpsendError(
     'NOT_ALLOWED',
-    `${source} may not clone ${origin} on ${host}. ${ruleFor(source, datasetOf(origin))}`,
-    { source, origin },
+    `${sourceHost} may not clone ${origin} on ${host}. ${ruleFor(sourceHost, datasetOf(origin))}`,
+    { source: sourceHost, origin },
   );
 }
 
@@ -57,13 +59,13 @@ const ruleFor = (source: string, targetDataset: string): string =>
   `If it may, add {from: "${source}", into: "${targetDataset}"}, or a dataset above, to receive.allow there (or ${source}=${targetDataset} to ZPSEND_ALLOW)`;
 
 /** The snapshot that this step creates. */
-export const arrivalOf = (start: Pick<ReceiveStart, 'dataset' | 'to'>): string =>
-  `${start.dataset}@${leafOf(start.to.name) ?? ''}`;
+export const arrivalOf = (start: Pick<ReceiveStart, 'targetDataset' | 'to'>): string =>
+  `${start.targetDataset}@${leafOf(start.to.name) ?? ''}`;
 
 /** The views, with the marks that name the owner of partial state. @throws ZpsendError */
 export async function withMarks(
   zfs: Pick<Zfs, 'properties'>,
-  { dataset: targetDataset, partial, record }: Pick<ReceiveStart, 'dataset' | 'partial' | 'record'>,
+  { targetDataset, partial, record }: Pick<ReceiveStart, 'targetDataset' | 'partial' | 'record'>,
   seen: readonly InspectedName[],
 ): Promise<readonly View[]> {
   if (partial !== 'discard' || record === undefined) return seen;
@@ -83,9 +85,9 @@ const createsDataset = (start: ReceiveStart): boolean => !start.from || start.or
 /** The names to inspect before a receive, with one `zfs list`. */
 export function namesToInspect(start: ReceiveStart): string[] {
   const names = [
-    start.dataset,
+    start.targetDataset,
     arrivalOf(start),
-    ...(createsDataset(start) ? ancestorsOf(start.dataset) : []),
+    ...(createsDataset(start) ? ancestorsOf(start.targetDataset) : []),
     ...(start.origin === undefined ? [] : [start.origin]),
   ];
   return [...new Set([...names, ...namesOfClearing(start, names)])];
@@ -122,7 +124,7 @@ export interface Admission {
  */
 export function checkView(start: ReceiveStart, host: string, seen: readonly View[], { allow }: Allowed): Admission {
   const byName = new Map(viewAfter(start, host, seen).map((view) => [view.name, view]));
-  const dataset = byName.get(start.dataset);
+  const dataset = byName.get(start.targetDataset);
   const arrived = byName.get(arrivalOf(start));
   if (arrived?.guid === start.to.guid) {
     throw new ZpsendError('EXISTS', `${arrived.name} is on ${host} already`, {
@@ -137,28 +139,36 @@ export function checkView(start: ReceiveStart, host: string, seen: readonly View
     });
   }
   if (dataset && createsDataset(start) && !dataset.resumeToken) {
-    throw new ZpsendError('EXISTS', `${start.dataset} exists on ${host} already, and a full stream would replace it`, {
-      dataset: start.dataset,
-    });
+    throw new ZpsendError(
+      'EXISTS',
+      `${start.targetDataset} exists on ${host} already, and a full stream would replace it`,
+      {
+        dataset: start.targetDataset,
+      },
+    );
   }
   if (!dataset && !createsDataset(start)) {
-    throw new ZpsendError('BASE_MISSING', `${start.dataset} does not exist on ${host}, so an incremental has no base`, {
-      dataset: start.dataset,
-    });
+    throw new ZpsendError(
+      'BASE_MISSING',
+      `${start.targetDataset} does not exist on ${host}, so an incremental has no base`,
+      {
+        dataset: start.targetDataset,
+      },
+    );
   }
   if (dataset?.keystatus === 'unavailable' && !start.raw) {
     throw new ZpsendError(
       'KEY_REQUIRED',
-      `the key of ${start.dataset} on ${host} is not loaded there, so nothing can be written into it: zfs load-key ${start.dataset}`,
-      { dataset: start.dataset },
+      `the key of ${start.targetDataset} on ${host} is not loaded there, so nothing can be written into it: zfs load-key ${start.targetDataset}`,
+      { dataset: start.targetDataset },
     );
   }
   if (dataset && start.partial === 'discard' && isForeign(start, dataset, byName)) {
     throw new ZpsendError(
       'EXISTS',
-      `${start.dataset} on ${host} has partial state of another dataset than ${datasetOf(start.to.name)} on ` +
-        `${start.source}, which is not dropped: finish that receive, or zfs receive -A ${start.dataset}`,
-      { dataset: start.dataset },
+      `${start.targetDataset} on ${host} has partial state of another dataset than ${datasetOf(start.to.name)} on ` +
+        `${start.sourceHost}, which is not dropped: finish that receive, or zfs receive -A ${start.targetDataset}`,
+      { dataset: start.targetDataset },
     );
   }
   const origin = start.origin === undefined ? undefined : byName.get(start.origin);

@@ -9,7 +9,7 @@ import type { View } from './view.ts';
 type Rule = Pick<ReceiveConfig['allow'][number], 'from' | 'into'> & { conflicts?: readonly AllowedConflict[] };
 
 /** The other dataset that a step changes. It needs a lock, too (I1). */
-export const otherName = ({ dataset: targetDataset, before }: ReceiveStart): string | undefined =>
+export const otherName = ({ targetDataset, before }: ReceiveStart): string | undefined =>
   before?.kind === 'rename' ? (before.from === targetDataset ? before.to : before.from) : undefined;
 
 /**
@@ -17,7 +17,7 @@ export const otherName = ({ dataset: targetDataset, before }: ReceiveStart): str
  * @throws ZpsendError BAD_REQUEST if it does not fit the step, NOT_ALLOWED with the rule to add to the configuration
  */
 export function checkClearing(start: ReceiveStart, host: string, allow: readonly Rule[]): void {
-  const { before, source, dataset: targetDataset } = start;
+  const { before, sourceHost, targetDataset } = start;
   if (!before) return;
   if (!belongs(start, before)) {
     throw new ZpsendError('BAD_REQUEST', `the conflict resolution before ${start.to.name} does not fit that step`, {
@@ -27,7 +27,7 @@ export function checkClearing(start: ReceiveStart, host: string, allow: readonly
   const [conflict, names]: [AllowedConflict, string[]] =
     before.kind === 'rollback' ? ['rollback', [targetDataset]] : ['rotate', [before.from, before.to]];
   for (const name of names) {
-    const rules = allow.filter(({ from, into }) => (from === '*' || from === source) && isWithin(name, into));
+    const rules = allow.filter(({ from, into }) => (from === '*' || from === sourceHost) && isWithin(name, into));
     if (rules.some(({ conflicts }) => conflicts?.includes(conflict))) continue;
     const [rule] = rules;
     const remedy = rule
@@ -35,14 +35,14 @@ export function checkClearing(start: ReceiveStart, host: string, allow: readonly
       : `no rule of receive.allow there lets it write to ${name}`;
     throw new ZpsendError(
       'NOT_ALLOWED',
-      `${source} asks for ${inWords(before)} on ${host}, which its receiver does not allow, so nothing is changed there: ${remedy}`,
-      { source, dataset: targetDataset, conflict },
+      `${sourceHost} asks for ${inWords(before)} on ${host}, which its receiver does not allow, so nothing is changed there: ${remedy}`,
+      { source: sourceHost, dataset: targetDataset, conflict },
     );
   }
 }
 
 /** A rollback goes to the base of the step. A rename frees the name of its dataset, or restores it. */
-function belongs({ dataset: targetDataset, from, origin }: ReceiveStart, before: Clearing): boolean {
+function belongs({ targetDataset, from, origin }: ReceiveStart, before: Clearing): boolean {
   const makes = from === undefined || origin !== undefined;
   if (before.kind === 'rollback') {
     return !makes && datasetOf(before.to.name) === targetDataset && before.to.guid === from.guid;

@@ -24,7 +24,7 @@ export function checkConfigured(start: ReceiveStart, host: string, config: Confi
  * @param limit about how many bytes of JSON a part has
  */
 export function* checkedParts(
-  { source, starts, properties }: ReceiveCheck,
+  { sourceHost, starts, properties }: ReceiveCheck,
   host: string,
   config: Config,
   limit: number,
@@ -34,9 +34,9 @@ export function* checkedParts(
   for (const asked of starts) {
     // ids without a use
     const order = { transfer: 'check000', job: 'check000', partial: 'resume' as const };
-    const error = refusalOf({ ...order, ...asked, source, ...(properties && { properties }) }, host, config);
+    const error = refusalOf({ ...order, ...asked, sourceHost, ...(properties && { properties }) }, host, config);
     if (!error) continue;
-    const one = { dataset: asked.dataset, error };
+    const one = { targetDataset: asked.targetDataset, error };
     refused.push(one);
     room -= Buffer.byteLength(JSON.stringify(one));
     if (room > 0) continue;
@@ -50,7 +50,7 @@ export function* checkedParts(
 function refusalOf(start: ReceiveStart, host: string, config: Config): ErrorBody | undefined {
   try {
     checkConfigured(start, host, config);
-    checkMadeWithin(placesOf(start, config.allow), start.parents ?? [], start.source, host);
+    checkMadeWithin(placesOf(start, config.allow), start.parents ?? [], start.sourceHost, host);
     return undefined;
   } catch (thrown) {
     return ZpsendError.from(thrown).toBody();

@@ -6,7 +6,7 @@ import type { ReceiveStart } from '../../../schemas/transfer.ts';
 
 type Asked = Pick<
   ReceiveStart,
-  'raw' | 'from' | 'origin' | 'dataset' | 'wrapping' | 'replaces' | 'encryptionRoot' | 'to' | 'source'
+  'raw' | 'from' | 'origin' | 'targetDataset' | 'wrapping' | 'replaces' | 'encryptionRoot' | 'to' | 'sourceHost'
 >;
 
 /**
@@ -21,7 +21,7 @@ export async function checkKey(
   host: string,
   seen: readonly InspectedName[],
 ): Promise<void> {
-  const { dataset: targetDataset, raw, from, origin, wrapping } = start;
+  const { targetDataset, raw, from, origin, wrapping } = start;
   await checkReplaced(zfs, start, host, seen);
   const there = seen.find(({ name }) => name === targetDataset);
   const root = there?.encryptionRoot;
@@ -32,7 +32,7 @@ export async function checkKey(
   if (sameness === 'same' || (sameness === 'unknown' && start.encryptionRoot === root)) return;
   throw new ZpsendError(
     'KEY_MISMATCH',
-    `${targetDataset} on ${host} inherits its key from ${root}, which lacks the key of ${start.to.name} on ${start.source}: ` +
+    `${targetDataset} on ${host} inherits its key from ${root}, which lacks the key of ${start.to.name} on ${start.sourceHost}: ` +
       `one of them had a change-key since this was planned. Send again: the new plan has the fix. Or give ${targetDataset} its own key on ` +
       `${host}: zfs load-key ${root}; zfs change-key -o keyformat=passphrase -o keylocation=prompt ${targetDataset}`,
     { dataset: targetDataset, encryptionRoot: root },
@@ -42,7 +42,7 @@ export async function checkKey(
 /** A key that was changed on the target since the plan is not overwritten by an older one: its children could not be opened then. */
 async function checkReplaced(
   zfs: Pick<Zfs, 'inspect'>,
-  { dataset: targetDataset, origin, replaces, to, source }: Asked,
+  { targetDataset, origin, replaces, to, sourceHost }: Asked,
   host: string,
   seen: readonly InspectedName[],
 ): Promise<void> {
@@ -52,7 +52,7 @@ async function checkReplaced(
   if (!there || compareWrappings(there.wrapping, replaces) !== 'different') return;
   throw new ZpsendError(
     'KEY_MISMATCH',
-    `${holder} on ${host} had a change-key since ${to.name} of ${source} was planned, and would get an older key back. Then datasets that inherit their key from ` +
+    `${holder} on ${host} had a change-key since ${to.name} of ${sourceHost} was planned, and would get an older key back. Then datasets that inherit their key from ` +
       `${holder} could not be unlocked. Send again while ${host} is online: the new plan has the fix`,
     { reason: 'key-changed', dataset: holder },
   );

@@ -40,7 +40,7 @@ export function missingParents(
   seen: ReadonlyMap<string, View>,
   places: readonly string[],
 ): string[] {
-  const { dataset: targetDataset, source } = start;
+  const { targetDataset, sourceHost } = start;
   const ancestors = ancestorsOf(targetDataset);
   const missing = ancestors.filter((name) => !seen.has(name));
   const nearest = seen.get(ancestors[ancestors.length - missing.length - 1] ?? '');
@@ -55,7 +55,7 @@ export function missingParents(
       { dataset: targetDataset, above: nearest.name },
     );
   }
-  checkMadeWithin(places, missing, source, host);
+  checkMadeWithin(places, missing, sourceHost, host);
   // a raw stream brings its own key; an empty parent needs one
   if (nearest.keystatus === 'unavailable' && !(start.raw && missing.length === 0)) {
     const made = missing.length > 0 ? missing.join(', ') : targetDataset;

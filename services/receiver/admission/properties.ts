@@ -39,23 +39,23 @@ function needingPermission({ properties: wishes = {} }: ReceiveStart, { set }: C
  * @throws ZpsendError NOT_ALLOWED with the line to add, BAD_REQUEST for a property that is set and left out at once
  */
 export function checkProperties(start: ReceiveStart, host: string, { allow, properties }: Config): void {
-  const { source, dataset, properties: wishes = {} } = start;
+  const { sourceHost, targetDataset, properties: wishes = {} } = start;
   const both = Object.keys(wishes.set ?? {}).find((name) => wishes.exclude?.includes(name));
   if (both !== undefined) {
-    throw new ZpsendError('BAD_REQUEST', `property ${both} of ${dataset} is both set and excluded`, {
-      dataset,
+    throw new ZpsendError('BAD_REQUEST', `property ${both} of ${targetDataset} is both set and excluded`, {
+      dataset: targetDataset,
     });
   }
   const patterns = allow
-    .filter(({ from, into }) => (from === '*' || from === source) && isWithin(dataset, into))
+    .filter(({ from, into }) => (from === '*' || from === sourceHost) && isWithin(targetDataset, into))
     .flatMap((rule) => rule.properties ?? []);
   const refused = needingPermission(start, properties).filter((name) => !patterns.some((one) => matches(one, name)));
   if (refused.length === 0) return;
   throw new ZpsendError(
     'NOT_ALLOWED',
-    `${source} may not decide ${refused.join(', ')} of ${dataset} on ${host}. To allow it, add to that entry of its ` +
+    `${sourceHost} may not decide ${refused.join(', ')} of ${targetDataset} on ${host}. To allow it, add to that entry of its ` +
       `receive.allow: properties: [${refused.map((name) => JSON.stringify(name)).join(', ')}]`,
-    { source, dataset, properties: refused },
+    { source: sourceHost, dataset: targetDataset, properties: refused },
   );
 }
 
@@ -68,14 +68,14 @@ export function checkType(
   host: string,
   seen: readonly Pick<InspectedName, 'name' | 'type'>[],
 ): void {
-  const { dataset: targetDataset, source, volume } = start;
+  const { targetDataset, sourceHost, volume } = start;
   const type = seen.find(({ name }) => name === targetDataset)?.type;
   if (!volume || type !== 'filesystem') return;
   throw new ZpsendError(
     'BAD_REQUEST',
-    `${source} announced ${targetDataset} as a volume, and a filesystem arrived on ${host}, without the properties that its ` +
+    `${sourceHost} announced ${targetDataset} as a volume, and a filesystem arrived on ${host}, without the properties that its ` +
       'receiver sets: check it (zfs get all), and set them or destroy it',
-    { dataset: targetDataset, source },
+    { dataset: targetDataset, source: sourceHost },
   );
 }
 

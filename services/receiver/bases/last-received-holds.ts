@@ -12,7 +12,7 @@ import { baseTag, heldIn, oldBases } from './last-received-hold.ts';
 /** Datasets whose holds are moved at once. */
 const atOnce = 4;
 
-type Received = Pick<ReceiveStart, 'dataset' | 'to' | 'from' | 'origin' | 'before'>;
+type Received = Pick<ReceiveStart, 'targetDataset' | 'to' | 'from' | 'origin' | 'before'>;
 
 /** Keeps a hold on the newest received snapshot of each dataset. */
 export interface LastReceivedHolds {
@@ -101,7 +101,7 @@ export function openLastReceivedHolds({ zfs, log, clock }: LastReceivedHoldDeps)
       if (one) wait(targetDataset, one, atLatest(one));
     },
     received(step) {
-      const { dataset: targetDataset, to, from } = step;
+      const { targetDataset, to, from } = step;
       const snapshot = arrivalOf(step);
       const before = pending.get(targetDataset);
       const rotated = [...(before?.rotated ?? []), ...rotatedFrom(step)];
@@ -162,7 +162,7 @@ async function releaseOld(zfs: Pick<Zfs, 'holds' | 'list' | 'release'>, targetDa
 }
 
 /** The datasets that were renamed for a step: by itself, or by an earlier try whose stream broke. */
-function rotatedFrom({ dataset: targetDataset, before, origin }: Received): string[] {
+function rotatedFrom({ targetDataset, before, origin }: Received): string[] {
   if (before?.kind === 'rename' && before.from === targetDataset) return [before.to];
   return origin !== undefined && originalNameOf(datasetOf(origin)) === targetDataset ? [datasetOf(origin)] : [];
 }

@@ -13,7 +13,7 @@ import { type Around, type ClearDeps, rollBack } from './rollback.ts';
  */
 export async function clearTarget(
   deps: ClearDeps,
-  { transfer, dataset: targetDataset, before }: Pick<ReceiveStart, 'transfer' | 'dataset' | 'before'>,
+  { transfer, targetDataset, before }: Pick<ReceiveStart, 'transfer' | 'targetDataset' | 'before'>,
   around: Around,
 ): Promise<void> {
   if (before?.kind === 'rollback') await rollBack(deps, before, { ...around, transfer });

@@ -9,14 +9,14 @@ import { inFrontOf, writeTogether } from './in-front.ts';
 /** Of a stream that is shorter than its first record. */
 export const endedEarly = 'it ended before it began';
 
-const another = ({ source, to }: Announced, host: string, why: string): ErrorBody =>
+const another = ({ sourceHost, to }: Announced, host: string, why: string): ErrorBody =>
   new ZpsendError(
     'STREAM_BROKEN',
-    `the stream from ${source} is not that of ${to.name}, and nothing of it was received on ${host}: ${why}`,
+    `the stream from ${sourceHost} is not that of ${to.name}, and nothing of it was received on ${host}: ${why}`,
     { snapshot: to.name },
   ).toBody();
 
-type Announced = Pick<ReceiveStart, 'source' | 'to' | 'from' | 'raw'>;
+type Announced = Pick<ReceiveStart, 'sourceHost' | 'to' | 'from' | 'raw'>;
 
 /**
  * The input of `zfs receive` with a check: no byte goes into `into` before the stream is known to begin as expected.

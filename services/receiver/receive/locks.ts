@@ -25,9 +25,9 @@ export async function acquireAll(locks: Locks, host: string, instance: string, s
     owner: `${host}/${instance}`,
     nonce: crypto.randomUUID(),
     transferHash: hashOfTransfer(start.transfer),
-    source: start.source,
+    source: start.sourceHost,
   };
-  const first = await locks.acquire(host, start.dataset, lock);
+  const first = await locks.acquire(host, start.targetDataset, lock);
   const other = otherName(start);
   if (other === undefined) return first;
   const second = await locks.acquire(host, other, lock).catch(async (error) => {

@@ -4,18 +4,25 @@ import type { ReceiveStart } from '../../../schemas/transfer.ts';
 import type { Log, LogFields } from '../../host/log.ts';
 
 /** The fields of all lines about one receive, as in the sender's log. */
-const fieldsOf = (host: string, { job, transfer, source, dataset: targetDataset, to }: ReceiveStart): LogFields => ({
-  ...{ job, transfer, source, dataset: datasetOf(to.name), target: `${host}:${targetDataset}`, snapshot: to.name },
+const fieldsOf = (host: string, { job, transfer, sourceHost, targetDataset, to }: ReceiveStart): LogFields => ({
+  ...{
+    job,
+    transfer,
+    source: sourceHost,
+    dataset: datasetOf(to.name),
+    target: `${host}:${targetDataset}`,
+    snapshot: to.name,
+  },
 });
 
 /** Logs one receive. Each line is complete in itself, since logs of several hosts are read together. */
 export function receiveLog(log: Log, host: string, start: ReceiveStart) {
   const own = log.child(fieldsOf(host, start));
-  const { dataset: targetDataset, source, to } = start;
+  const { targetDataset, sourceHost, to } = start;
   return {
     log: own,
     started(kind: 'initial' | 'incremental' | 'resumed'): void {
-      own.info('receive.started', `${kind} receive of ${to.name} into ${targetDataset} from ${source}`);
+      own.info('receive.started', `${kind} receive of ${to.name} into ${targetDataset} from ${sourceHost}`);
     },
     parentCreated(parent: string): void {
       own.info('receive.parent-created', `created ${parent}, empty and unmounted, as a parent of ${targetDataset}`, {
@@ -27,7 +34,7 @@ export function receiveLog(log: Log, host: string, start: ReceiveStart) {
       own.warn('receive.partial-discarded', line);
     },
     done(): void {
-      own.info('receive.done', `received ${to.name} into ${targetDataset}, telling ${source} receive is done`);
+      own.info('receive.done', `received ${to.name} into ${targetDataset}, telling ${sourceHost} receive is done`);
     },
     failed({ code, message }: ErrorBody): void {
       own.warn('receive.failed', `receive of ${to.name} into ${targetDataset} failed: ${code}: ${message}`, { code });

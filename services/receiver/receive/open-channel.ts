@@ -37,15 +37,15 @@ export function channelOf(
 }
 
 const directChannel =
-  (deps: DirectDeps, { source, transfer }: ReceiveStart, secrets: TransferSecrets): OpenChannel =>
+  (deps: DirectDeps, { sourceHost, transfer }: ReceiveStart, secrets: TransferSecrets): OpenChannel =>
   (handlers, shared) =>
     openDirectReceiver(deps.dataConnection, {
       ...handlers,
-      dataSubject: subjects.data(source, deps.host, transfer),
-      sharedSubject: shared && subjects.shared(source, shared),
-      creditSubject: subjects.credit(source, transfer, deps.host),
-      words: wordsOfTarget({ source, target: deps.host, transfer }, secrets),
-      onForged: () => deps.log.warn(...forgedWord(transfer, source)),
+      dataSubject: subjects.data(sourceHost, deps.host, transfer),
+      sharedSubject: shared && subjects.shared(sourceHost, shared),
+      creditSubject: subjects.credit(sourceHost, transfer, deps.host),
+      words: wordsOfTarget({ source: sourceHost, target: deps.host, transfer }, secrets),
+      onForged: () => deps.log.warn(...forgedWord(transfer, sourceHost)),
       window: deps.window,
       silenceMs: deps.silenceMs,
       rateLimit: deps.rateLimit,

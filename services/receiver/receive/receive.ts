@@ -144,7 +144,7 @@ function effectsOf(run: Run, { feed, fed, broken, ready }: Feeding): Record<Rece
         (error) => ({ type: 'not-verified', error }),
       ),
     'report-done'() {
-      deps.recentlyVerified.add(start.dataset, start.to.guid);
+      deps.recentlyVerified.add(start.targetDataset, start.to.guid);
       deps.lastReceivedHolds.received(start);
       log.done();
       run.channel?.done({ guid: start.to.guid });

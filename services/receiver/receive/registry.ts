@@ -39,7 +39,7 @@ export function openReceives(deps: ReceiveDeps, config: ReceiveConfig): Receives
     const same = running.get(start.transfer);
     checkConfigured(start, host, config);
     if (stopping) throw new ZpsendError('BUSY', `the receiver on ${host} is stopping`);
-    const rival = [...running.values()].find((receive) => receive.start.dataset === start.dataset);
+    const rival = [...running.values()].find((receive) => receive.start.targetDataset === start.targetDataset);
     if (rival || same) throw locked(host, deps.instance, rival ?? same ?? { start, progress: 0 });
     if (running.size >= config.maxConcurrent) {
       throw new ZpsendError('BUSY', `${host} runs ${running.size} receives already, and that is its limit`, {
@@ -81,10 +81,10 @@ export function openReceives(deps: ReceiveDeps, config: ReceiveConfig): Receives
 }
 
 function locked(host: string, instance: string, rival: Pick<Receive, 'start' | 'progress'>): ZpsendError {
-  const { dataset: targetDataset, source, transfer } = rival.start;
+  const { targetDataset, sourceHost, transfer } = rival.start;
   return new ZpsendError(
     'LOCKED',
-    `${targetDataset} on ${host} is already being received (transfer ${transfer} from ${source}): its lock is released when that transfer ends, and expires when its host is down`,
-    { dataset: targetDataset, host, source, transfer, life: rival.progress, by: instance },
+    `${targetDataset} on ${host} is already being received (transfer ${transfer} from ${sourceHost}): its lock is released when that transfer ends, and expires when its host is down`,
+    { dataset: targetDataset, host, source: sourceHost, transfer, life: rival.progress, by: instance },
   );
 }

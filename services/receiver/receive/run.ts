@@ -86,8 +86,8 @@ export const resumable = (run: Run): string | undefined => (discards(run) ? unde
 export const statusOf = ({ deps, start, state, channel, started, began }: Run): TransferState => ({
   transfer: start.transfer,
   job: start.job,
-  source: start.source,
-  dataset: start.dataset,
+  sourceHost: start.sourceHost,
+  targetDataset: start.targetDataset,
   snapshot: start.to.name,
   state: state.phase,
   received: channel?.received ?? 0,
@@ -106,12 +106,17 @@ export const publish = (run: Run, what: 'started' | 'done' | 'failed'): void =>
 export async function inspect(run: Run): Promise<ReceiveEvent> {
   const { deps, start } = run;
   const chained =
-    !start.before && start.origin === undefined && deps.recentlyVerified.isNewest(start.dataset, start.from?.guid);
-  for (const name of [start.dataset, otherName(start) ?? '']) deps.recentlyVerified.delete(name);
-  deps.lastReceivedHolds.began(start.dataset);
+    !start.before &&
+    start.origin === undefined &&
+    deps.recentlyVerified.isNewest(start.targetDataset, start.from?.guid);
+  for (const name of [start.targetDataset, otherName(start) ?? '']) deps.recentlyVerified.delete(name);
+  deps.lastReceivedHolds.began(start.targetDataset);
   // a raw stream may make its dataset unreadable, and is checked each time
   if (chained && !start.raw) return { type: 'accepted', prepare: 'nothing' };
-  const [seen] = await Promise.all([deps.zfs.inspect(namesToInspect(start)), deps.resumablePools.read(start.dataset)]);
+  const [seen] = await Promise.all([
+    deps.zfs.inspect(namesToInspect(start)),
+    deps.resumablePools.read(start.targetDataset),
+  ]);
   run.admission = checkView(start, deps.host, await withMarks(deps.zfs, start, seen), deps);
   await checkKey(deps.zfs, start, deps.host, seen);
   const prepare = discards(run) ? 'discard' : run.admission.parents.length > 0 ? 'make-parents' : 'nothing';
@@ -123,7 +128,7 @@ export async function discard(run: Run): Promise<ReceiveEvent> {
   const { deps, start, log } = run;
   await leaseOf(run).confirmed();
   log.partialDiscarded();
-  await deps.zfs.abortReceive(start.dataset);
+  await deps.zfs.abortReceive(start.targetDataset);
   return { type: 'prepared' };
 }
 
@@ -155,9 +160,9 @@ export async function receive(run: Run, broken: (error: ErrorBody) => void): Pro
   const kind = resuming ? 'resumed' : start.from ? 'incremental' : 'initial';
   log.started(kind);
   run.child = deps.zfs.receive({
-    dataset: start.dataset,
+    dataset: start.targetDataset,
     snapshot: leafOf(start.to.name) ?? '',
-    resumable: deps.resumablePools.has(start.dataset),
+    resumable: deps.resumablePools.has(start.targetDataset),
     // partial state knows its origin already
     ...(start.origin !== undefined && !resuming && { origin: start.origin }),
     ...receiveProperties(start, run.admission.type, deps.properties),
@@ -180,5 +185,5 @@ export async function dropLeft(run: Run): Promise<void> {
   )
     return;
   // it fails where there is no partial state
-  await deps.zfs.abortReceive(start.dataset).catch(() => {});
+  await deps.zfs.abortReceive(start.targetDataset).catch(() => {});
 }

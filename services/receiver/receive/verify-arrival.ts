@@ -7,7 +7,7 @@ import { checkType } from '../admission/properties.ts';
 /** Checks that the received snapshot is the announced one (I6). @throws ZpsendError STREAM_BROKEN */
 export async function verifyArrival(zfs: Pick<Zfs, 'inspect'>, start: ReceiveStart, host: string): Promise<void> {
   const name = arrivalOf(start);
-  const inspected = await zfs.inspect(start.volume ? [name, start.dataset] : [name]);
+  const inspected = await zfs.inspect(start.volume ? [name, start.targetDataset] : [name]);
   const arrived = inspected.find((one) => one.name === name);
   checkType(start, host, inspected);
   if (arrived?.guid === start.to.guid) return;

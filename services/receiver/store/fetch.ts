@@ -29,15 +29,15 @@ export interface Fetching {
  * @throws ZpsendError EXISTS
  */
 async function checkPartial({ zfs, host }: FetchDeps, { start }: StoredItem): Promise<void> {
-  const [dataset] = await zfs.inspect([start.dataset]);
+  const [dataset] = await zfs.inspect([start.targetDataset]);
   if (dataset?.resumeToken === undefined) return;
   const toname = peekToken(dataset.resumeToken)?.toname;
   if (toname !== undefined && datasetOf(toname) === datasetOf(start.to.name)) return;
   throw new ZpsendError(
     'EXISTS',
-    `${start.dataset} on ${host} has partial state of another stream (${toname ?? 'unknown'}), which is not discarded: ` +
-      `finish that one, or zfs receive -A ${start.dataset}`,
-    { dataset: start.dataset },
+    `${start.targetDataset} on ${host} has partial state of another stream (${toname ?? 'unknown'}), which is not discarded: ` +
+      `finish that one, or zfs receive -A ${start.targetDataset}`,
+    { dataset: start.targetDataset },
   );
 }
 
@@ -47,7 +47,7 @@ const baseCodes: ReadonlySet<Code> = new Set(['DIVERGED', 'BASE_MISSING', 'ORIGI
 /** Is the stream's base missing, in a pool that is imported? */
 async function lacksBase(
   { zfs }: FetchDeps,
-  { from, origin, dataset: targetDataset }: StoredStart,
+  { from, origin, targetDataset }: StoredStart,
   error: ZpsendError,
 ): Promise<boolean> {
   // the parent that another stream of its package was to create

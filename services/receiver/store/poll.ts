@@ -168,7 +168,7 @@ async function visit(deps: StoredDeps, source: Source, isStopped: () => boolean)
       : await receive(deps, source, item, { before, isStopped });
     if (receipt?.error && isLost(receipt.error)) missing.add(item.start.to.guid);
     if (receipt) await receipts.write(host, from, item.stream.id, item.place, receipt);
-    else blocked.push(item.start.dataset);
+    else blocked.push(item.start.targetDataset);
   }
   if (blocked.length > 0) source.after = clock.now() + source.pause;
   const ids = new Set(waiting.map(({ id }) => id));
@@ -191,7 +191,7 @@ async function receive(
   const { host, log, clock } = deps;
   const { stream, place, start } = item;
   const { bucket, receipts } = source;
-  log.info('store.waiting', `${start.to.name} waits in the store of ${bucket.source} for ${start.dataset}`, {
+  log.info('store.waiting', `${start.to.name} waits in the store of ${bucket.source} for ${start.targetDataset}`, {
     snapshot: start.to.name,
   });
   const write = (receipt: Receipt) => receipts.write(host, bucket.source, stream.id, place, receipt).catch(() => {});
@@ -213,7 +213,7 @@ async function receive(
     endProgress();
   }
   if (!error || hasReason(error, 'EXISTS', 'has-snapshot')) return { state: 'done', bytes: stream.bytes };
-  if (mayPass(error) || (!isLost(error) && !(await hasPool(deps, start.dataset)))) {
+  if (mayPass(error) || (!isLost(error) && !(await hasPool(deps, start.targetDataset)))) {
     source.pause = error.retryable ? timing.fetch.failedMs : timing.fetch.blockedMs;
     log.info(
       'store.kept',

@@ -14,7 +14,7 @@ export const itemsFor = (host: string, deliveries: readonly StoredDelivery[]): S
  * Must a stream wait, because an earlier one into one of these datasets is tried again? It is an increment of that dataset, lies below it,
  * or is a clone of it.
  */
-export const isBehind = ({ dataset: targetDataset, origin }: StoredStart, blocked: readonly string[]): boolean =>
+export const isBehind = ({ targetDataset, origin }: StoredStart, blocked: readonly string[]): boolean =>
   blocked.some((name) => isWithin(targetDataset, name) || (origin !== undefined && isWithin(datasetOf(origin), name)));
 
 /**

@@ -61,10 +61,10 @@ export function storedCursors(zfs: Pick<Zfs, 'bookmark'>, log: Log, host: string
 export async function removeOldCursors(
   zfs: Pick<Zfs, 'list' | 'destroyBookmark'>,
   host: string,
-  { to, dataset }: Pick<StoredStart, 'to' | 'dataset'>,
+  { to, targetDataset }: Pick<StoredStart, 'to' | 'targetDataset'>,
 ): Promise<void> {
   const [source] = await zfs.list({ dataset: datasetOf(to.name) });
-  const cursors = source ? cursorsOf({ host, dataset }, source.bookmarks) : [];
+  const cursors = source ? cursorsOf({ host, dataset: targetDataset }, source.bookmarks) : [];
   const received = cursors.find(({ guid }) => guid === to.guid);
   if (!source || !received) return;
   for (const old of cursors) if (isAfter(received, old)) await zfs.destroyBookmark(`${source.name}#${old.name}`);

@@ -100,7 +100,7 @@ function remembering(
 ): Delivery {
   async function remember({ source, target }: Planned, steps: readonly Step[]): Promise<void> {
     const { bucket } = await deps.store.open();
-    const order = { transfer: 'seen000', job: 'seen000', source: context.sourceHost };
+    const order = { transfer: 'seen000', job: 'seen000', sourceHost: context.sourceHost };
     const now = predictInventory(
       afterResolutions(lastKnownOf(target, source), steps),
       steps.map((step) => startOf(order, step)),

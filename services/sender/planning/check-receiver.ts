@@ -61,7 +61,7 @@ export async function askReceiver(
   for (const batch of batchesOf(starts, Math.min(maxRequestBytes, bus.maxPayload) / 2)) {
     const body = { source: sourceHost, starts: batch, ...(properties && { properties }) };
     const parts = await requestMany(bus, subject, body, receiveCheckedSchema, 5000, peer);
-    for (const { dataset, error } of parts.flatMap((part) => part.refused)) refused.set(dataset, error);
+    for (const { targetDataset, error } of parts.flatMap((part) => part.refused)) refused.set(targetDataset, error);
   }
   return refused;
 }

@@ -9,7 +9,7 @@ import type { JobStatusDeps } from './job-status.ts';
 /** A stored stream that its target does not receive, and why. */
 export interface BlockedStream {
   readonly target: string;
-  readonly start: Pick<StoredStart, 'to' | 'dataset'>;
+  readonly start: Pick<StoredStart, 'to' | 'targetDataset'>;
   readonly error: ErrorBody;
 }
 
@@ -26,7 +26,7 @@ export function reportBlocked(
 ): void {
   // the others of a dataset wait for its first
   const reasons = new Map(
-    blocked.toReversed().map(({ target, start: { to, dataset: into }, error }) => {
+    blocked.toReversed().map(({ target, start: { to, targetDataset: into }, error }) => {
       const place = { source, target, dataset: datasetOf(to.name), into };
       return [statusKey(place), shortened(error)];
     }),

@@ -16,7 +16,7 @@ import { lagFactsSince, storedUpTo } from './lag.ts';
 export async function reportSettled(
   { host, bus, zfs, status, clock }: Pick<JobStatusDeps, 'host' | 'bus' | 'zfs' | 'status' | 'clock'>,
   target: string,
-  { from, to, dataset: into }: Pick<StoredStart, 'from' | 'to' | 'dataset'>,
+  { from, to, targetDataset: into }: Pick<StoredStart, 'from' | 'to' | 'targetDataset'>,
   settled: SettledState,
 ): Promise<void> {
   const dataset = datasetOf(to.name);

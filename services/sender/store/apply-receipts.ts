@@ -75,7 +75,7 @@ export function openReceiptApplier({ zfs, log, reportSettled }: ReceiptApplierDe
       const { target, start, state } = delivery;
       if (state.type === 'delivered')
         await removeOldCursors(zfs, target, start).catch(logFailure(`old cursor bookmarks of ${target} stay`));
-      await reportSettled(delivery).catch(logFailure(`the status of ${start.dataset} on ${target} stays`));
+      await reportSettled(delivery).catch(logFailure(`the status of ${start.targetDataset} on ${target} stays`));
     }
   }
 
@@ -87,7 +87,7 @@ export function openReceiptApplier({ zfs, log, reportSettled }: ReceiptApplierDe
 function logSettled(log: Log, { target, start, state }: SettledDelivery): void {
   const snapshot = start.to.name;
   if (state.type === 'delivered') {
-    log.info('store.delivered', `${target} has received ${snapshot} into ${start.dataset} from the store`, {
+    log.info('store.delivered', `${target} has received ${snapshot} into ${start.targetDataset} from the store`, {
       snapshot,
     });
     return;
@@ -106,5 +106,7 @@ const placesIn = (names: readonly string[]): Place[] =>
   });
 
 const byDataset = (settled: readonly SettledDelivery[]): SettledDelivery[][] => [
-  ...Map.groupBy(settled, ({ target, start }) => [target, start.dataset, datasetOf(start.to.name)].join('\n')).values(),
+  ...Map.groupBy(settled, ({ target, start }) =>
+    [target, start.targetDataset, datasetOf(start.to.name)].join('\n'),
+  ).values(),
 ];

@@ -22,14 +22,14 @@ const longestMessage = 300;
 
 /** One note for each kind of error: in a package all datasets may be blocked by the same. */
 function notesOf(blocked: readonly BlockedStream[]): Note[] {
-  const firsts = [...new Map(blocked.toReversed().map((one) => [one.start.dataset, one])).values()].reverse();
+  const firsts = [...new Map(blocked.toReversed().map((one) => [one.start.targetDataset, one])).values()].reverse();
   return [...Map.groupBy(firsts, ({ error }) => error.code).values()].flatMap(([first, ...others]) => {
     if (!first) return [];
     const { target, start, error } = first;
     const more = others.length > 0 ? `, and for ${others.length} more datasets,` : '';
     const reason = `${error.code}: ${error.message.slice(0, longestMessage)}`;
-    const message = `streams for ${start.dataset}${more} on ${target} are still in the store: ${reason}`;
-    return [{ kind: 'held' as const, dataset: start.dataset, message }];
+    const message = `streams for ${start.targetDataset}${more} on ${target} are still in the store: ${reason}`;
+    return [{ kind: 'held' as const, dataset: start.targetDataset, message }];
   });
 }
 

@@ -9,7 +9,7 @@ import type { StoredStart } from '../../../schemas/stored.ts';
 import type { Place } from './known-targets.ts';
 
 export const isAt = ({ host, root }: Place, { target, start }: Pick<StoredDelivery, 'target' | 'start'>): boolean =>
-  target === host && isWithin(start.dataset, root);
+  target === host && isWithin(start.targetDataset, root);
 
 /** The deliveries of a store for one target: those that are settled, and those still to be received, both in order. */
 export function deliveriesAt(

@@ -37,8 +37,8 @@ export async function writeKnownTarget(bucket: StreamsBucket, place: Place, last
 }
 
 /** Did the known target have the base of a stream? */
-const hadBase = ({ target }: LastKnownTarget, { from, origin, dataset }: StoredStart): boolean => {
-  const base = origin === undefined ? (from ? dataset : parentOf(dataset)) : datasetOf(origin);
+const hadBase = ({ target }: LastKnownTarget, { from, origin, targetDataset }: StoredStart): boolean => {
+  const base = origin === undefined ? (from ? targetDataset : parentOf(targetDataset)) : datasetOf(origin);
   const there = target.datasets.find(({ name }) => name === base);
   return there !== undefined && (!from || there.snapshots.some(({ guid }) => guid === from.guid));
 };
@@ -60,7 +60,7 @@ export function afterListing(
   const kept = before?.target.datasets.filter(({ name }) => !isListed(name)) ?? [];
   const names = new Set(kept.map(({ name }) => name));
   const datasets = [...target.datasets.filter(({ name }) => !names.has(name)), ...kept];
-  const heard = settled.filter(({ start }) => isListed(start.dataset)).map(({ key }) => key);
+  const heard = settled.filter(({ start }) => isListed(start.targetDataset)).map(({ key }) => key);
   const unseenKeys = before?.unseenKeys?.filter((name) => !isListed(name)) ?? [];
   return {
     version: 1,

@@ -34,7 +34,7 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan, pee
   const body = {
     protocol,
     secret,
-    ...startOf({ transfer, job: plan.job, source: host, properties: deps.properties }, step),
+    ...startOf({ transfer, job: plan.job, sourceHost: host, properties: deps.properties }, step),
     ...(step.before && { before: step.before }),
     partial: plan.discard ? 'discard' : 'resume',
   };

@@ -6,13 +6,13 @@ export interface StartOrder {
   readonly transfer: string;
   readonly job: string;
   /** The host that sends. */
-  readonly source: string;
+  readonly sourceHost: string;
   readonly properties?: PropertyWishes | undefined;
 }
 
 /** The facts of a step that a receiver needs. */
 export const stepStart = (step: Step): Omit<StoredStart, keyof StartOrder> => ({
-  dataset: step.targetDataset,
+  targetDataset: step.targetDataset,
   to: { name: step.to.name, guid: step.to.guid },
   ...(step.from && { from: { guid: step.from.guid } }),
   ...(step.origin !== undefined && { origin: step.origin }),
@@ -27,10 +27,10 @@ export const stepStart = (step: Step): Omit<StoredStart, keyof StartOrder> => ({
 });
 
 /** The request for a step, on either channel. */
-export const startOf = ({ transfer, job, source, properties }: StartOrder, step: Step): StoredStart => ({
+export const startOf = ({ transfer, job, sourceHost, properties }: StartOrder, step: Step): StoredStart => ({
   transfer,
   job,
-  source,
+  sourceHost,
   ...stepStart(step),
   ...(properties && { properties }),
 });

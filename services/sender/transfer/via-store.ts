@@ -31,7 +31,7 @@ export async function askStore(
   if (bound !== undefined) await checkSize(deps, plan, bucket.source, bound);
   const offer = offerOf(mode, step.flags);
   const start = {
-    ...startOf({ transfer, job: plan.job, source: deps.host, properties: deps.properties }, step),
+    ...startOf({ transfer, job: plan.job, sourceHost: deps.host, properties: deps.properties }, step),
     ...(offer && { compression: offer }),
   };
   const channel = openStoreSender(bucket, {

@@ -134,7 +134,11 @@ async function scripted(compression: ReceiveStart['compression']) {
     encoding: 'buffer',
   });
   const guid = await source.zfs('get', '-Hp', '-o', 'value', 'guid', 'zones/test@one');
-  const what = { dataset: 'zones/test', to: { name: 'zones/test@one', guid }, ...(compression && { compression }) };
+  const what = {
+    targetDataset: 'zones/test',
+    to: { name: 'zones/test@one', guid },
+    ...(compression && { compression }),
+  };
   return { sender: await begin(fleet, what), stream: Buffer.from(stdout) };
 }
 

@@ -44,7 +44,7 @@ async function useHouse(env: NodeJS.ProcessEnv = {}): Promise<House> {
 
 /** A receiver forgets a receive a moment after it has released its lock. */
 const begin = (fleet: Fleet, dataset: string, guid: string): Promise<ScriptedTransfer> =>
-  retry(() => speak(fleet, { dataset, to: { name: 'zones/test@one', guid } }));
+  retry(() => speak(fleet, { targetDataset: dataset, to: { name: 'zones/test@one', guid } }));
 
 const code = (word: CreditFinal): string => (word.type === 'failed' ? word.error.code : word.type);
 
@@ -65,7 +65,7 @@ test('the stream of another snapshot than was announced does not reach zfs recei
     [{ to: { name: 'zones/test@one', guid }, raw: true }, ['zones/test@one', 'raw']],
   ];
   for (const [start, facts] of announced) {
-    const sender = await speak(fleet, { dataset: 'zones/victim', ...start } as Parameters<typeof speak>[1]);
+    const sender = await speak(fleet, { targetDataset: 'zones/victim', ...start } as Parameters<typeof speak>[1]);
     sender.publish(data(0, stream.subarray(0, 100_000)));
     const error = { code: 'STREAM_BROKEN', details: { snapshot: 'zones/test@one' }, message: mentions(...facts) };
     expect(await sender.final).toMatchObject({ type: 'failed', error });

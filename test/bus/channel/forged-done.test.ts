@@ -184,7 +184,7 @@ test('secrets are in recv.start and its answer alone, and no transfer’s id is 
   ];
   for (const verb of ['PING', 'INFO', 'STATS']) await nc.request(`$SRV.${verb}`);
   // a refused command does not show it either
-  const start: Partial<StartRequest> = { transfer: 'transfer1', secret: `${newSecret()}!`, source: 'smos-01' };
+  const start: Partial<StartRequest> = { transfer: 'transfer1', secret: `${newSecret()}!`, sourceHost: 'smos-01' };
   const refusal = await rejection(fleet.ask(subjects.receive('smos-00', 'start'), start, receiveReadySchema));
   expect(refusal.code).toBe('BAD_REQUEST');
   expect(JSON.stringify(refusal.toBody())).not.toContain(start.secret);

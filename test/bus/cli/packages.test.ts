@@ -119,7 +119,10 @@ test('a plan shows what the receiver refuses, and missing space, with the exit s
   expect(await target.zfs('list', '-Hp', '-t', 'all', '-o', 'name')).toBe(before);
 
   // a source asks in its name only
-  const body = { source: 'smos-02', starts: [{ dataset: 'pool/in/b', to: { name: 'pool/b@send', guid: '1' } }] };
+  const body = {
+    sourceHost: 'smos-02',
+    starts: [{ targetDataset: 'pool/in/b', to: { name: 'pool/b@send', guid: '1' } }],
+  };
   const asked = fleet.ask(subjects.receiveCheckFrom('smos-00', 'smos-01'), body, receiveCheckedSchema);
   await expect(asked).rejects.toMatchObject({ code: 'NOT_ALLOWED' });
 });

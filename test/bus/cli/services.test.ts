@@ -237,7 +237,7 @@ test('status and locks show a running job, and abort ends it', async () => {
 
   const status = statusOutputSchema.parse(JSON.parse((await zpsend('status', '--jobs', '--json')).stdout));
   expect(status.hosts).toMatchObject([
-    { host: 'smos-00', transfers: [{ job, dataset: 'zones/test' }] },
+    { host: 'smos-00', transfers: [{ job, targetDataset: 'zones/test' }] },
     { host: 'smos-01', jobs: [{ job, state: 'running' }] },
   ]);
   const shown = locksOutputSchema.parse(JSON.parse((await zpsend('locks', '--json')).stdout)).locks;

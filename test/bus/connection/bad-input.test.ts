@@ -66,8 +66,8 @@ const receiveStart = {
   protocol,
   secret: newSecret(),
   job: 'jobjobjob1',
-  source: 'smos-01',
-  dataset: 'zones/back/new',
+  sourceHost: 'smos-01',
+  targetDataset: 'zones/back/new',
   to: { name: 'zones/test@one', guid: '123' },
   partial: 'resume',
 };
@@ -142,10 +142,10 @@ describe('bad input is refused with a code, nothing changes, and the service con
   test('I11: a request that names another source than its subject', async () => {
     const house = await useHouse('*=zones/back');
     const before = await all(house.target);
-    const { protocol: _____, transfer: _, secret: ____, job: __, partial: ___, source, ...start } = receiveStart;
+    const { protocol: _____, transfer: _, secret: ____, job: __, partial: ___, sourceHost, ...start } = receiveStart;
     const bodies = {
       [subjects.receiveFrom('smos-00', 'smos-02')]: receiveStart,
-      [subjects.receiveCheckFrom('smos-00', 'smos-02')]: { source, starts: [start] },
+      [subjects.receiveCheckFrom('smos-00', 'smos-02')]: { sourceHost, starts: [start] },
     };
     for (const [subject, body] of Object.entries(bodies)) {
       expect(await refusal(house.fleet, subject, JSON.stringify(body)), subject).toMatchObject({ code: 'NOT_ALLOWED' });
@@ -187,7 +187,7 @@ describe('bad input is refused with a code, nothing changes, and the service con
       const requests: [string, object][] = [
         [subjects.snapshots('smos-00'), { dataset: name }],
         [subjects.snapshots('smos-01'), { dataset: name, recursive: true }],
-        [subjects.receive('smos-00', 'start'), { ...receiveStart, dataset: name }],
+        [subjects.receive('smos-00', 'start'), { ...receiveStart, targetDataset: name }],
         [subjects.receive('smos-00', 'start'), { ...receiveStart, to: { name: snapshot, guid: '1' } }],
         [subjects.receive('smos-00', 'start'), { ...receiveStart, from: { guid: '1' }, origin: snapshot }],
         [subjects.send('smos-01', 'start'), { ...sendStart, dataset: name }],
@@ -247,14 +247,14 @@ describe('bad input is refused with a code, nothing changes, and the service con
     const { fleet, target } = house;
     const before = await all(target);
     const outside: object[] = [
-      { source: 'smos-02' },
-      { source: 'smos-03' },
-      { dataset: 'zones' },
-      { dataset: 'zones/backup' },
-      { dataset: 'zones/backup/new' },
-      { dataset: 'zones/back up' },
-      { dataset: 'zones/back.' },
-      { dataset: 'zones/BACK/new' },
+      { sourceHost: 'smos-02' },
+      { sourceHost: 'smos-03' },
+      { targetDataset: 'zones' },
+      { targetDataset: 'zones/backup' },
+      { targetDataset: 'zones/backup/new' },
+      { targetDataset: 'zones/back up' },
+      { targetDataset: 'zones/back.' },
+      { targetDataset: 'zones/BACK/new' },
       { from: { guid: '1' }, origin: 'zones/backup@one' },
       { from: { guid: '1' }, origin: 'zones@one' },
     ];
@@ -283,9 +283,9 @@ test('I1, I11: a start alone changes nothing, a second one is LOCKED by the firs
   const ready = await fleet.ask(subject, receiveStart, receiveReadySchema);
   expect(await fleet.ask(subject, receiveStart, receiveReadySchema), 'the same asked again').toEqual(ready);
   const rivals = [
-    { ...receiveStart, transfer: 'transfer2', source: 'smos-02' },
+    { ...receiveStart, transfer: 'transfer2', sourceHost: 'smos-02' },
     { ...receiveStart, transfer: 'transfer2' },
-    { ...receiveStart, source: 'smos-02' },
+    { ...receiveStart, sourceHost: 'smos-02' },
     // who knows all but the secret gets no answer either
     { ...receiveStart, secret: newSecret() },
   ];

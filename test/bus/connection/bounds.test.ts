@@ -24,7 +24,7 @@ async function useStore() {
 }
 
 const digest = `SHA-256=${'A'.repeat(43)}=`;
-const start = { transfer: 'transfer1', job: 'jobjobjob1', source: 'src', dataset: 'pool/a' };
+const start = { transfer: 'transfer1', job: 'jobjobjob1', sourceHost: 'src', targetDataset: 'pool/a' };
 
 /** @param segments each has its own digest */
 function manifestOf(id: string, segments = 2, more: object = {}): object {

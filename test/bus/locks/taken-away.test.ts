@@ -205,7 +205,7 @@ test('I13: a receiver that was stopped begins no receive under the lock that ano
   const gate = await useGate(target);
   await gate.shut('receive');
   const receiver = await fleet.start('receiver', target, { ZPSEND_ALLOW: '*=tank', ...gate.env });
-  const sender = await begin(fleet, { dataset, to: { name: 'zones/a@1', guid: '1' } });
+  const sender = await begin(fleet, { targetDataset: dataset, to: { name: 'zones/a@1', guid: '1' } });
   process.kill(receiver.pid, 'SIGSTOP');
   onTestFinished(() => void process.kill(receiver.pid, 'SIGCONT'));
   // all of it is in the socket of the receiver when it continues

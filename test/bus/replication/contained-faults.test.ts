@@ -43,8 +43,8 @@ test('a receive that cannot listen for its data is refused, and gives its lock b
   const start: ReceiveStart = {
     transfer: 'transfer1',
     job: 'jobjobjob1',
-    source: 'smos-01',
-    dataset: 'zones/test',
+    sourceHost: 'smos-01',
+    targetDataset: 'zones/test',
     to: { name: 'zones/test@one', guid: '1' },
     partial: 'resume',
   };

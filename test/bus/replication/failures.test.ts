@@ -142,8 +142,8 @@ test('without JetStream a receiver logs that, refuses to receive, and answers ev
     protocol,
     secret: newSecret(),
     job: 'jobjobjob1',
-    source: 'smos-01',
-    dataset: 'zones/test',
+    sourceHost: 'smos-01',
+    targetDataset: 'zones/test',
     to: { name: 'zones/test@one', guid: '1' },
     partial: 'resume',
   };

@@ -85,8 +85,8 @@ test('I11: a receiver asked to drop partial state shows what it would drop, and 
     protocol,
     secret: newSecret(),
     job: 'jobjobjob1',
-    source: 'smos-01',
-    dataset: 'zones/test',
+    sourceHost: 'smos-01',
+    targetDataset: 'zones/test',
     to,
     partial: 'discard',
   };

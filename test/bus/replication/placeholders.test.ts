@@ -56,7 +56,7 @@ test('I11: missing parents are made after the first frame, once, though two rece
   const { fleet, target, receiver, stream, to } = await useHouse('*=zones/back');
   const names = ['a', 'b'].map((name) => `zones/back/site one/${name}`);
   const scriptedSenders = await Promise.all(
-    names.map((dataset) => begin(fleet, { dataset, to, parents: above(dataset) })),
+    names.map((dataset) => begin(fleet, { targetDataset: dataset, to, parents: above(dataset) })),
   );
   expect(await list(target)).toEqual(['zones']);
   for (const sender of scriptedSenders) sender.publish(data(0, stream), controlFrame('end', stream.length));
@@ -78,7 +78,7 @@ test('a sender that goes while its parents are made gets no zfs receive, and the
   const { fleet, target, stream, to } = await useHouse('*=zones');
   const parents = Array.from({ length: 12 }, (_, depth) => ['zones', ...Array(depth + 1).fill('p')].join('/'));
   const dataset = `${parents.at(-1)}/a`;
-  const sender = await begin(fleet, { dataset, to, parents: above(dataset) });
+  const sender = await begin(fleet, { targetDataset: dataset, to, parents: above(dataset) });
   const abort = JSON.stringify({ code: 'ABORTED', message: 'enough', retryable: false });
   sender.publish(data(0, stream.subarray(0, 1000)), controlFrame('abort', 0, abort));
   expect(await sender.final).toMatchObject({ type: 'failed', error: { code: 'ABORTED', message: 'enough' } });
@@ -86,7 +86,7 @@ test('a sender that goes while its parents are made gets no zfs receive, and the
   expect(await changes(target)).not.toContain('receive');
   expect((await list(target)).length, 'nothing more is made either').toBeLessThan(parents.length);
 
-  const again = await begin(fleet, { dataset, to, parents: above(dataset) });
+  const again = await begin(fleet, { targetDataset: dataset, to, parents: above(dataset) });
   again.publish(data(0, stream), controlFrame('end', stream.length));
   expect(await again.final).toMatchObject({ type: 'done' });
   expect(await list(target)).toEqual(['zones', ...parents, dataset, `${dataset}@one`]);
@@ -98,7 +98,7 @@ test('where parents cannot be made the start is refused with the reason, and not
   await target.zfs('create', '-o', 'encryption=on', '-o', 'keyformat=passphrase', '-o', 'canmount=off', 'zones/locked');
   await target.zfs('unload-key', 'zones/locked');
   const before = await changes(target);
-  const refused = (dataset: string) => rejection(begin(fleet, { dataset, to, parents: above(dataset) }));
+  const refused = (dataset: string) => rejection(begin(fleet, { targetDataset: dataset, to, parents: above(dataset) }));
   expect(await refused('zones/vol/x/a')).toMatchObject({
     code: 'UNSUPPORTED',
     details: { above: 'zones/vol' },

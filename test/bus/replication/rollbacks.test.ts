@@ -62,7 +62,7 @@ async function plannedStep({ fleet }: Pick<Pair, 'fleet'>) {
   const { plan } = await request(fleet.bus, subjects.send('smos-01', 'plan'), ask('rollback'), planPartSchema);
   const [step] = plan.ok ? plan.steps : [];
   if (!step?.from || step.before?.kind !== 'rollback') throw new Error('no rollback was planned');
-  return { dataset: step.targetDataset, to: step.to, from: { guid: step.from.guid }, before: step.before };
+  return { targetDataset: step.targetDataset, to: step.to, from: { guid: step.from.guid }, before: step.before };
 }
 
 test.each<[string, (target: SimHost) => Promise<unknown>, ErrorDetails, string[]]>([

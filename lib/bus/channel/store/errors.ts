@@ -52,4 +52,4 @@ export const tooLarge = (what: string, source: string, bound = 0): ZpsendError =
 
 /** The description that `nats object ls` shows. */
 export const titleOf = (targets: Manifest['targets']): string =>
-  `${targets[0]?.start.to.name} for ${targets.map(({ host, start }) => `${host}:${start.dataset}`).join(', ')}`;
+  `${targets[0]?.start.to.name} for ${targets.map(({ host, start }) => `${host}:${start.targetDataset}`).join(', ')}`;

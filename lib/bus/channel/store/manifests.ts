@@ -167,8 +167,8 @@ export function contradiction(
   const named = parseStoredName(name);
   if (named?.kind !== 'manifest' || named.id !== id) return `it is that of ${id}`;
   if (source !== owner) return `it claims to come from ${source}`;
-  const unexpected = targets.find(({ start }) => start.source !== owner);
-  if (unexpected) return `a stream in it claims to come from ${unexpected.start.source}`;
+  const unexpected = targets.find(({ start }) => start.sourceHost !== owner);
+  if (unexpected) return `a stream in it claims to come from ${unexpected.start.sourceHost}`;
   if (bytes <= segment * (digests.length - 1) || bytes > segment * digests.length) {
     return `${bytes} bytes are not ${digests.length} segments of ${segment}`;
   }

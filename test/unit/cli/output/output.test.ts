@@ -268,8 +268,8 @@ describe('a status', () => {
   const transfer = {
     transfer: 'abcdef1234t1',
     job: job.job,
-    source: 'smos-01',
-    dataset: 'tank/t',
+    sourceHost: 'smos-01',
+    targetDataset: 'tank/t',
     snapshot: 'zones/test@now',
     state: 'receiving',
     received: 1024,

@@ -12,7 +12,7 @@ import { startOf } from '../../../../services/sender/transfer/receive-request.ts
 import { plan } from '../../../support/planning.ts';
 import { PoolModel } from '../../../support/pool-model.ts';
 
-const order = { transfer: 'transfer1', job: 'jobjobjob1', source: 'src' };
+const order = { transfer: 'transfer1', job: 'jobjobjob1', sourceHost: 'src' };
 const stored = (step: Step): StoredStart => startOf(order, step);
 const request: SendRequest = { dataset: 'pool/a', to: { host: 'dst', dataset: 'pool/b' }, package: 'replication' };
 
@@ -92,7 +92,7 @@ describe('the predicted inventory', () => {
   test('ignores streams whose base is missing', () => {
     const known = emptyInventory('dst', 'pool/b');
     const start = (more: object): StoredStart =>
-      storedStartSchema.parse({ ...order, dataset: 'pool/b', to: { name: 'pool/a@2', guid: '2' }, ...more });
+      storedStartSchema.parse({ ...order, targetDataset: 'pool/b', to: { name: 'pool/a@2', guid: '2' }, ...more });
     const names = (starts: StoredStart[]) => predictInventory(known, starts).datasets.map(({ name }) => name);
     expect(names([start({ from: { guid: '1' } })])).toEqual(['pool']);
     expect(names([start({})])).toEqual(['pool', 'pool/b']);
@@ -103,7 +103,7 @@ describe('the predicted inventory', () => {
   test('is encrypted if received raw, and has placeholders', () => {
     const start = storedStartSchema.parse({
       ...order,
-      dataset: 'pool/x/b',
+      targetDataset: 'pool/x/b',
       to: { name: 'pool/a@1', guid: '1' },
       parents: ['pool/x'],
       raw: true,

@@ -129,7 +129,7 @@ describe('the input of zfs receive', () => {
         callback();
       },
     });
-    const start = { source: 'src', to: { name: 'tank/a@1', guid: '7' } };
+    const start = { sourceHost: 'src', to: { name: 'tank/a@1', guid: '7' } };
     const input = checkedInput(into, start, 'dst', ({ message }) => refused.push(message));
     const settled = pieces.map((piece) => {
       if (how === 'together' && !input.writableCorked) input.cork();

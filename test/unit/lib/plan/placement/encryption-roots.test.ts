@@ -328,7 +328,7 @@ test('a renaming takes the encryption root along', () => {
 });
 
 test('stored streams are assumed to change the key of their target, and of a clone’s origin', () => {
-  const order = { transfer: 'transfer1', job: 'jobjobjob1', source: 'src' };
+  const order = { transfer: 'transfer1', job: 'jobjobjob1', sourceHost: 'src' };
   const { datasets } = planned({ from: source(now), onto: joined(old) });
   const starts = datasets.flatMap(({ steps }) => steps.map((step) => startOf(order, step)));
   const clone = keyed('p/r/c', '@c,40', 'p/r', old, { origin: { name: 'p/r/a@1', guid: '2' } });

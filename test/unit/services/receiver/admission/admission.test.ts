@@ -15,8 +15,8 @@ import { mentions } from '../../../../support/mentions.ts';
 const full: ReceiveStart = {
   transfer: 'abc123t1',
   job: 'abc123',
-  source: 'smos-01',
-  dataset: 'tank/a',
+  sourceHost: 'smos-01',
+  targetDataset: 'tank/a',
   to: { name: 'zones/test@now', guid: '11' },
   partial: 'resume',
 };
@@ -38,7 +38,7 @@ describe('a request that names its source', () => {
     ['recv.start', subjects.receiveFrom],
     ['recv.check', subjects.receiveCheckFrom],
   ])('%s comes from that source, or is not allowed', (_, subjectOf) => {
-    const asks = (subject: string) => code(() => checkAsker({ source: 'smos-01' }, 'smos-00', subject));
+    const asks = (subject: string) => code(() => checkAsker({ sourceHost: 'smos-01' }, 'smos-00', subject));
     expect(asks(subjectOf('smos-00', 'smos-01'))).toBe('fine');
     expect(asks(subjectOf('smos-00', 'smos-02'))).toBe('NOT_ALLOWED');
     expect(asks(subjectOf('smos-09', 'smos-01'))).toBe('NOT_ALLOWED');
@@ -48,7 +48,11 @@ describe('a request that names its source', () => {
 describe('the datasets that a source may write', () => {
   const may = (dataset: string, source: string, allow: { from: string; into: string }[], origin?: string) =>
     code(() =>
-      checkAllowed({ ...full, dataset, source, ...(origin !== undefined && { origin }) }, 'smos-00', { allow }),
+      checkAllowed(
+        { ...full, targetDataset: dataset, sourceHost: source, ...(origin !== undefined && { origin }) },
+        'smos-00',
+        { allow },
+      ),
     );
   const rule = { from: 'smos-01', into: 'tank/a' };
 
@@ -89,7 +93,7 @@ describe('the datasets that a source may write', () => {
   });
 
   test('are named in the refusal, with the source and the dataset', () => {
-    const refused = () => checkAllowed({ ...full, dataset: 'tank/b' }, 'smos-00', { allow: [rule] });
+    const refused = () => checkAllowed({ ...full, targetDataset: 'tank/b' }, 'smos-00', { allow: [rule] });
     expect(refused).toThrow(
       expect.objectContaining({
         details: { source: 'smos-01', dataset: 'tank/b' },
@@ -106,15 +110,15 @@ describe('the inspection before a receive', () => {
   test('covers the dataset, its missing parents, the snapshot to receive, and the origin', () => {
     expect(arrivalOf(full)).toBe('tank/a@now');
     expect(namesToInspect(full)).toEqual(['tank/a', 'tank/a@now', 'tank']);
-    expect(namesToInspect({ ...clone, dataset: 'tank/a/b c' })).toEqual([
+    expect(namesToInspect({ ...clone, targetDataset: 'tank/a/b c' })).toEqual([
       'tank/a/b c',
       'tank/a/b c@now',
       'tank',
       'tank/a',
       'tank/o@x',
     ]);
-    expect(namesToInspect({ ...full, dataset: 'tank' })).toEqual(['tank', 'tank@now']);
-    expect(namesToInspect({ ...incremental, dataset: 'tank/a/b' })).toEqual(['tank/a/b', 'tank/a/b@now']);
+    expect(namesToInspect({ ...full, targetDataset: 'tank' })).toEqual(['tank', 'tank@now']);
+    expect(namesToInspect({ ...incremental, targetDataset: 'tank/a/b' })).toEqual(['tank/a/b', 'tank/a/b@now']);
   });
 });
 
@@ -133,9 +137,9 @@ describe('the target’s state decides about:', () => {
     ['a full stream to a free name', full, [tank], 'fine'],
     ['a full stream into an existing dataset', full, [tank, there], 'EXISTS'],
     ['a full stream that was interrupted', full, [tank, partial], 'fine'],
-    ['a full stream into a missing pool', { ...full, dataset: 'pond' }, [], 'NO_SUCH_DATASET'],
+    ['a full stream into a missing pool', { ...full, targetDataset: 'pond' }, [], 'NO_SUCH_DATASET'],
     ['a full stream below a missing pool', full, [], 'NO_SUCH_DATASET'],
-    ['a full stream into a pool itself', { ...full, dataset: 'tank' }, [tank], 'EXISTS'],
+    ['a full stream into a pool itself', { ...full, targetDataset: 'tank' }, [tank], 'EXISTS'],
     ['an incremental onto a dataset', incremental, [tank, there], 'fine'],
     ['an incremental that was interrupted', incremental, [tank, partial], 'fine'],
     ['an incremental without a dataset', incremental, [tank], 'BASE_MISSING'],
@@ -172,7 +176,7 @@ describe('the target’s state decides about:', () => {
 });
 
 describe('missing parents of a new dataset', () => {
-  const deep = { dataset: 'tank/back/x y/z', parents: ['tank/back', 'tank/back/x y'] };
+  const deep = { targetDataset: 'tank/back/x y/z', parents: ['tank/back', 'tank/back/x y'] };
   const parents = (seen: View[], into = 'tank', start: ReceiveStart = full) =>
     checkView({ ...start, ...deep }, 'smos-00', seen, { allow: [{ from: 'smos-01', into }] }).parents;
 
@@ -201,7 +205,7 @@ describe('missing parents of a new dataset', () => {
   test('are created only if the plan created them', () => {
     const gone = { ...full, parents: ['tank/back'] };
     const there = [tank, filesystem('tank/back')];
-    const start = (seen: View[]) => checkView({ ...gone, dataset: 'tank/back/x/y' }, 'smos-00', seen, anywhere);
+    const start = (seen: View[]) => checkView({ ...gone, targetDataset: 'tank/back/x/y' }, 'smos-00', seen, anywhere);
     expect(() => start(there)).toThrow(
       expect.objectContaining({
         code: 'NO_SUCH_DATASET',
@@ -217,7 +221,7 @@ describe('missing parents of a new dataset', () => {
       { from: 'smos-01', into: 'tank/back' },
     ];
     const below = (dataset: string) =>
-      code(() => checkView({ ...full, dataset, parents: ['tank/back'] }, 'smos-00', [tank], { allow }));
+      code(() => checkView({ ...full, targetDataset: dataset, parents: ['tank/back'] }, 'smos-00', [tank], { allow }));
     expect(below('tank/back/x')).toBe('fine');
     expect(below('tank/else/x')).toBe('NO_SUCH_DATASET');
   });
@@ -235,9 +239,9 @@ describe('missing parents of a new dataset', () => {
   test('are not created below a volume, and no dataset is received there', () => {
     const volume = filesystem('tank/back', { type: 'volume' });
     expect(() => parents([tank, volume])).toThrow(
-      expect.objectContaining({ code: 'UNSUPPORTED', details: { dataset: deep.dataset, above: 'tank/back' } }),
+      expect.objectContaining({ code: 'UNSUPPORTED', details: { dataset: deep.targetDataset, above: 'tank/back' } }),
     );
-    const below = () => checkView({ ...full, dataset: 'tank/back/x' }, 'smos-00', [tank, volume], anywhere);
+    const below = () => checkView({ ...full, targetDataset: 'tank/back/x' }, 'smos-00', [tank, volume], anywhere);
     expect(code(below)).toBe('UNSUPPORTED');
   });
 
@@ -247,7 +251,7 @@ describe('missing parents of a new dataset', () => {
     expect(() => parents([tank, locked])).toThrow(
       expect.objectContaining({
         code: 'KEY_REQUIRED',
-        details: { dataset: deep.dataset, above: 'tank/back' },
+        details: { dataset: deep.targetDataset, above: 'tank/back' },
         message: mentions('tank/back/x y', 'smos-00', 'zfs load-key'),
       }),
     );
@@ -257,7 +261,7 @@ describe('missing parents of a new dataset', () => {
 
   test('need the key of their parent, as a new dataset and an existing one do', () => {
     const below = (start: ReceiveStart, ...seen: View[]) =>
-      checkView({ ...start, dataset: 'tank/back/x' }, 'smos-00', [tank, locked, ...seen], anywhere);
+      checkView({ ...start, targetDataset: 'tank/back/x' }, 'smos-00', [tank, locked, ...seen], anywhere);
     expect(() => below(full)).toThrow(
       expect.objectContaining({
         code: 'KEY_REQUIRED',
@@ -269,7 +273,7 @@ describe('missing parents of a new dataset', () => {
     expect(
       code(() =>
         checkView(
-          { ...full, dataset: 'tank/back/m/x', parents: ['tank/back/m'], raw: true },
+          { ...full, targetDataset: 'tank/back/m/x', parents: ['tank/back/m'], raw: true },
           'smos-00',
           [tank, locked],
           anywhere,
@@ -288,9 +292,12 @@ describe('missing parents of a new dataset', () => {
 describe('partial state that a sender wants to discard', () => {
   const dropping = { ...full, partial: 'discard', record: '7:' } as const;
   const left = (stream?: string) =>
-    filesystem(full.dataset, { resumeToken: '1-abc', ...(stream !== undefined && { stream }) });
+    filesystem(full.targetDataset, { resumeToken: '1-abc', ...(stream !== undefined && { stream }) });
   const above = (stream?: string) =>
-    filesystem(full.dataset.slice(0, full.dataset.lastIndexOf('/')), stream === undefined ? {} : { stream });
+    filesystem(
+      full.targetDataset.slice(0, full.targetDataset.lastIndexOf('/')),
+      stream === undefined ? {} : { stream },
+    );
 
   test('is kept if another dataset’s seed left it', () => {
     expect(code(() => checkView(dropping, 'smos-00', [above(), left('4711:')], anywhere))).toBe('EXISTS');

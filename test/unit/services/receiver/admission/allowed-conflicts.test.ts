@@ -13,8 +13,8 @@ import { dataset } from '../../../lib/plan/plan-history.ts';
 const step: ReceiveStart = {
   transfer: 'abc123t1',
   job: 'abc123',
-  source: 'smos-01',
-  dataset: 'tank/a',
+  sourceHost: 'smos-01',
+  targetDataset: 'tank/a',
   to: { name: 'zones/test@now', guid: '11' },
   from: { guid: '10' },
   partial: 'resume',
@@ -92,7 +92,7 @@ describe('I5: a conflict resolution needs the permission of the receiver', () =>
     ['a renaming to the name of a full stream', { ...full, before: follow }],
     ['a renaming into itself', { ...full, before: { ...rotation, to: 'tank/a/b' } }],
     ['a renaming of its parent', { ...step, before: { ...follow, from: 'tank' } }],
-    ['a renaming of a pool', { ...step, dataset: 'pond', before: { ...follow, from: 'tank', to: 'pond' } }],
+    ['a renaming of a pool', { ...step, targetDataset: 'pond', before: { ...follow, from: 'tank', to: 'pond' } }],
   ])('%s is no part of the step', (_, start) => {
     expect(may(start, 'rollback', 'rotate').code).toBe('BAD_REQUEST');
   });

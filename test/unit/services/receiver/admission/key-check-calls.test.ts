@@ -57,7 +57,14 @@ test('edge case 26: a transfer whose key was changed since its plan starts no zf
 
 test('edge case 26: a receive that would lock its dataset out is refused before a channel is opened', async () => {
   const start: ReceiveStart = {
-    ...{ transfer: 'transfer1', job: 'jobjobjob1', source: 'src', dataset: 'p/r/a', partial: 'resume', raw: true },
+    ...{
+      transfer: 'transfer1',
+      job: 'jobjobjob1',
+      sourceHost: 'src',
+      targetDataset: 'p/r/a',
+      partial: 'resume',
+      raw: true,
+    },
     ...{ from: { guid: '1' }, to: { name: 't/r/a@2', guid: '2' }, wrapping: now },
   };
   const locks: Locks = {

@@ -16,7 +16,13 @@ const seen = (name: string, root: string, wrapping: KeyWrapping, origin?: string
 const looker = (...all: InspectedName[]) => ({
   inspect: async (names: string[]) => all.filter(({ name }) => names.includes(name)),
 });
-const start = { raw: true, from: { guid: '1' }, dataset: 'p/r/a', source: 'src', to: { name: 't/r/a@2', guid: '2' } };
+const start = {
+  raw: true,
+  from: { guid: '1' },
+  targetDataset: 'p/r/a',
+  sourceHost: 'src',
+  to: { name: 't/r/a@2', guid: '2' },
+};
 
 /** The code that it is refused with. */
 const refusal = (work: Promise<void>): Promise<string | undefined> =>

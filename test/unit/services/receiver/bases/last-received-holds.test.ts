@@ -42,7 +42,11 @@ function receiver(held: Set<string>, refuses?: Code) {
     clock: manualClock(),
   });
   const receive = (name: string, from?: string) =>
-    holds.received({ dataset: 't', to: { name: `s@${name}`, guid: name }, ...(from && { from: { guid: from } }) });
+    holds.received({
+      targetDataset: 't',
+      to: { name: `s@${name}`, guid: name },
+      ...(from && { from: { guid: from } }),
+    });
   return { holds, receive, did, lines, held };
 }
 
@@ -59,7 +63,7 @@ describe('a received snapshot', () => {
   test('whose older dataset was renamed releases the holds of that dataset', async () => {
     const { holds, did } = receiver(new Set(['t@2']));
     const before = { kind: 'rename' as const, from: 't', to: 't_diverged_2', guid: '1' };
-    holds.received({ dataset: 't', to: { name: 's@3', guid: '3' }, before });
+    holds.received({ targetDataset: 't', to: { name: 's@3', guid: '3' }, before });
     await holds.flush();
     expect(did).toEqual(['hold t@3', 'list', 'release t_diverged_2@2,t_diverged_2@3', 'list', 'release t@2']);
   });
@@ -67,7 +71,12 @@ describe('a received snapshot', () => {
   test('that is a clone of the renamed dataset releases its holds too, and so does one that moved with it', async () => {
     const { holds, receive, did } = receiver(new Set(['t@2']));
     receive('2');
-    holds.received({ dataset: 't', to: { name: 's@3', guid: '3' }, from: { guid: '2' }, origin: 't_diverged_2@2' });
+    holds.received({
+      targetDataset: 't',
+      to: { name: 's@3', guid: '3' },
+      from: { guid: '2' },
+      origin: 't_diverged_2@2',
+    });
     receive('4', '3');
     await holds.flush();
     expect(did.slice(0, 3)).toEqual(['hold t@4', 'list', 'release t_diverged_2@2,t_diverged_2@4']);
@@ -75,7 +84,12 @@ describe('a received snapshot', () => {
 
   test('that cannot be held releases the holds of a renamed dataset nevertheless', async () => {
     const { holds, did } = receiver(new Set(['t@2']), 'NO_SPACE');
-    holds.received({ dataset: 't', to: { name: 's@3', guid: '3' }, from: { guid: '2' }, origin: 't_diverged_2@2' });
+    holds.received({
+      targetDataset: 't',
+      to: { name: 's@3', guid: '3' },
+      from: { guid: '2' },
+      origin: 't_diverged_2@2',
+    });
     await holds.flush();
     expect(did).toEqual(['list', 'release t_diverged_2@2']);
   });
@@ -96,7 +110,7 @@ describe('a received snapshot', () => {
     await holds.flush();
     held.delete('t@2');
     held.add('t@1');
-    holds.received({ dataset: 't', to: { name: 's@2', guid: 'another' }, from: { guid: '2' } });
+    holds.received({ targetDataset: 't', to: { name: 's@2', guid: 'another' }, from: { guid: '2' } });
     await holds.flush();
     expect([...held]).toEqual(['t@2']);
   });
@@ -154,7 +168,7 @@ test('the hold moves two seconds after the last receive, and after half a minute
     log: logOf(pino({ enabled: false })),
     clock,
   });
-  const receive = (name: string) => holds.received({ dataset: 't', to: { name: `s@${name}`, guid: name } });
+  const receive = (name: string) => holds.received({ targetDataset: 't', to: { name: `s@${name}`, guid: name } });
   receive('1');
   await clock.advance(1999);
   expect(held).toEqual([]);

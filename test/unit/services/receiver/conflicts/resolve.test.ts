@@ -80,7 +80,7 @@ async function cleared(
     rename: async (from, to) => doing(`rename ${from} ${to}`),
   };
   const deps = { zfs: zfs as Zfs, host: 'smos-00', log: logOf(pino({ enabled: false })) };
-  const start = { transfer: 'abc123t1', dataset: 'tank/a', before };
+  const start = { transfer: 'abc123t1', targetDataset: 'tank/a', before };
   const failure = await clearTarget(deps, start, { discard: true, stopped: () => did.length >= most }).then(
     () => undefined,
     (error) => error,

@@ -6,7 +6,7 @@ import type { ReceiveStart } from '../../../../../schemas/transfer.ts';
 import { acquireAll } from '../../../../../services/receiver/receive/locks.ts';
 
 const renaming: ReceiveStart = {
-  ...{ transfer: 'abc123t1', job: 'abc123', source: 'smos-01', dataset: 'tank/a', partial: 'resume' },
+  ...{ transfer: 'abc123t1', job: 'abc123', sourceHost: 'smos-01', targetDataset: 'tank/a', partial: 'resume' },
   to: { name: 'zones/test@now', guid: '11' },
   before: { kind: 'rename', from: 'tank/a', to: 'tank/a_diverged_5', guid: '9' },
 };

@@ -29,14 +29,14 @@ const rule = (into: string) => ({ from: '*' as const, into, conflicts: [] });
 const config = (...into: string[]) => ({ allow: into.map(rule), properties: { set: {}, exclude: [] } });
 const check = (starts: ReceiveCheck['starts'], into: string[], properties?: ReceiveCheck['properties']) =>
   [
-    ...checkedParts({ source: 'smos-01', starts, ...(properties && { properties }) }, 'dr-1', config(...into), 1e6),
+    ...checkedParts({ sourceHost: 'smos-01', starts, ...(properties && { properties }) }, 'dr-1', config(...into), 1e6),
   ].flatMap(({ refused }) => refused);
 
 describe('the datasets that a receiver refuses', () => {
   it('are those that its rules do not allow, with the rule to add', () => {
     const [one, ...others] = check([start('tank/a'), start('dozer/a')], ['tank']);
     expect(others).toEqual([]);
-    expect(one).toMatchObject({ dataset: 'dozer/a', error: { code: 'NOT_ALLOWED' } });
+    expect(one).toMatchObject({ targetDataset: 'dozer/a', error: { code: 'NOT_ALLOWED' } });
     expect(one?.error.message).toEqual(
       mentions('smos-01', 'dozer/a', 'dr-1', 'tank', '{from: "smos-01", into: "dozer/a"}', 'smos-01=dozer/a'),
     );
@@ -68,7 +68,7 @@ describe('the datasets that a receiver refuses', () => {
     const batches = [...batchesOf(starts, 128 * 1024)];
     expect(batches.flat()).toEqual(starts);
     const parts = batches.flatMap((batch) => {
-      const body = { source: 'smos-01', starts: batch };
+      const body = { sourceHost: 'smos-01', starts: batch };
       expect(receiveCheckSchema.parse(body)).toEqual(body);
       expect(JSON.stringify(body).length).toBeLessThan(160 * 1024);
       return [...checkedParts(body, 'dr-1', config('dozer'), 256 * 1024)];

@@ -188,7 +188,7 @@ describe('a stream that a target has received from the store', () => {
     const deps = { host: 'src', clock: manualClock(), zfs, status } as unknown as JobStatusDeps;
     const at = (snapshot: number) => ({ name: `pool/a@s${snapshot}`, guid: String(1000 + snapshot) });
     for (const [from, to, settled] of reports)
-      await reportSettled(deps, 'dst', { from: at(from), to: at(to), dataset: 'pool/a' }, settled);
+      await reportSettled(deps, 'dst', { from: at(from), to: at(to), targetDataset: 'pool/a' }, settled);
     return entry;
   }
   const sentAfter = async (before: number, received: number, ...there: number[]) =>

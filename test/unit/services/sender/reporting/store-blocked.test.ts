@@ -19,8 +19,8 @@ import { receiptOf, storedStream } from '../../../../support/stored-streams.ts';
 const noPool: ErrorBody = { code: 'NO_SUCH_DATASET', message: 'no pool', retryable: false };
 const full: ErrorBody = { code: 'NO_SPACE', message: 'full', retryable: false };
 
-const startOf = (dataset: string) => ({
-  ...{ transfer: 'transfer1', job: 'jobjobjob1', source: 'src', dataset },
+const startOf = (targetDataset: string) => ({
+  ...{ transfer: 'transfer1', job: 'jobjobjob1', sourceHost: 'src', targetDataset },
   to: { name: 'pool/a@1', guid: '1' },
 });
 const waiting = [

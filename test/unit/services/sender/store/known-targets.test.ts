@@ -36,7 +36,7 @@ describe('the settled streams of a target', () => {
     const other = deliveriesAt({ host: 'two', root: 'pool' }, deliveriesOf(waiting, all));
     expect([other.settled.map(({ key }) => key), other.starts]).toEqual([['stream1.1'], []]);
     const { starts } = deliveriesAt(place, deliveriesOf(waiting, [receiptOf('one', 'stream1', 'failed')]));
-    expect(starts.map(({ dataset }) => dataset)).toEqual(['pool/b']);
+    expect(starts.map(({ targetDataset }) => targetDataset)).toEqual(['pool/b']);
   });
 
   test('count once: a later listing is newer', () => {
@@ -72,7 +72,11 @@ describe('the settled streams of a target', () => {
   });
 
   test('below the dataset that a job listed are still to be applied, and the known target there is kept', () => {
-    const below = { ...settled('done'), key: 'below.0', start: { ...settled('done').start, dataset: 'pool/a/c' } };
+    const below = {
+      ...settled('done'),
+      key: 'below.0',
+      start: { ...settled('done').start, targetDataset: 'pool/a/c' },
+    };
     const before = afterDelivery(afterDelivery(seen, settled('done')), below);
     const target = { host: 'one', datasets: before.target.datasets.filter(({ name }) => name !== 'pool/a/c') };
     const unheard = { ...below, key: 'later.0' };
