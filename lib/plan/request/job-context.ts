@@ -1,6 +1,6 @@
 import type { SendRequest } from '../../../schemas/plan.ts';
 
-/** What a valid request comes to for one target. */
+/** What a request comes to for one target. Only the jobs of a takeover have one that may be invalid, and they fail. */
 export interface JobContext {
   readonly sourceHost: string;
   readonly targetHost: string;
