@@ -59,7 +59,7 @@ export async function askReceiver(
   const starts = datasets.flatMap(({ steps: [first] }) => (first ? [startOfCheck(first)] : []));
   const refused = new Map<string, ErrorBody>();
   for (const batch of batchesOf(starts, Math.min(maxRequestBytes, bus.maxPayload) / 2)) {
-    const body = { source: sourceHost, starts: batch, ...(properties && { properties }) };
+    const body: ReceiveCheck = { sourceHost, starts: batch, ...(properties && { properties }) };
     const parts = await requestMany(bus, subject, body, receiveCheckedSchema, 5000, peer);
     for (const { targetDataset, error } of parts.flatMap((part) => part.refused)) refused.set(targetDataset, error);
   }

@@ -182,7 +182,7 @@ test('I1, I11: what is renamed is locked under both names, and nothing is done b
   const rival = {
     ...start,
     transfer: 'scripted78',
-    dataset: 'zones/back/rotated',
+    targetDataset: 'zones/back/rotated',
     before: undefined,
     origin: undefined,
   };
