@@ -25,6 +25,42 @@ export interface ProtocolSplitter {
 }
 
 const newline = 0x0a;
+const crlfBytes = 2;
+
+/** Joins the lines that reads cut off. */
+function openLines() {
+  let begun = '';
+  return {
+    get isBegun(): boolean {
+      return begun !== '';
+    },
+    /** Reads on in a line. @returns how many bytes, and the whole line if its end is there */
+    read(bytes: Buffer, at: number): { readonly length: number; readonly line?: string } {
+      const found = bytes.indexOf(newline, at);
+      const end = found < 0 ? bytes.length : found + 1;
+      begun += bytes.toString('latin1', at, end);
+      if (found < 0) return { length: end - at };
+      const line = begun;
+      begun = '';
+      return { length: end - at, line };
+    },
+  };
+}
+
+interface LastLine {
+  readonly line: Buffer;
+  readonly id: number;
+  readonly claim: RawSubscription;
+  readonly size: number;
+}
+
+/** The first line of a message; undefined for any other line. */
+function parseMessageLine(line: string) {
+  const hasHeaders = line.startsWith('HMSG ');
+  if (!hasHeaders && !line.startsWith('MSG ')) return undefined;
+  const words = line.trimEnd().split(/\s+/);
+  return { subject: words[1] ?? '', id: Number(words[2]), size: Number(words.at(-1)), hasHeaders };
+}
 
 /**
  * Takes the claimed messages out of what a NATS server sends, and passes everything else on, byte for byte.
@@ -33,98 +69,68 @@ const newline = 0x0a;
  */
 export function openProtocolSplitter(passOn: (bytes: Buffer) => void): ProtocolSplitter {
   const claims = new Map<number, RawSubscription>();
-  /** The beginning of a line that a read cut off. */
-  let line = '';
-  /** Bytes of a claimed message still to come, and of its CRLF. */
-  let payload = 0;
-  let crlf = 0;
-  let owner: RawSubscription | undefined;
-  /** Bytes to pass on unread: an unclaimed message and its CRLF. */
-  let skip = 0;
+  const lines = openLines();
+  /** Bytes of a message that are still to come, its CRLF included. */
+  let left = 0;
+  /** Who takes them; undefined where they are dropped. */
+  let owner: RawSubscription | 'client' | undefined;
 
   /** The last line of a claimed message. In a stream nearly all are the same, which then need not be read again. */
-  let last:
-    | { readonly line: Buffer; readonly id: number; readonly claim: RawSubscription; readonly size: number }
-    | undefined;
+  let last: LastLine | undefined;
 
   function open(claim: RawSubscription, size: number): void {
-    payload = size;
-    crlf = 2;
+    left = size + crlfBytes;
     owner = claim;
     claim.begin(size);
   }
 
   /** Takes the line at `at` when it is the last one again; how long it is. */
   function again(bytes: Buffer, at: number): number {
-    if (!last || line !== '' || claims.get(last.id) !== last.claim) return 0;
+    if (!last || lines.isBegun || claims.get(last.id) !== last.claim) return 0;
     const { length } = last.line;
     if (at + length > bytes.length || bytes.compare(last.line, 0, length, at, at + length) !== 0) return 0;
     open(last.claim, last.size);
     return length;
   }
 
-  /** Reads one line without its newline; true when the bytes after it are a claimed message. */
-  function control(text: string): boolean {
-    const claimed = text.startsWith('MSG ');
-    if (!claimed && !text.startsWith('HMSG ')) return false;
-    const words = text.trimEnd().split(/\s+/);
-    const size = Number(words.at(-1));
-    const id = Number(words[2]);
-    const claim = claimed ? claims.get(id) : undefined;
-    if (!claim) {
-      skip = size + 2;
-      return false;
-    }
-    const subject = words[1] ?? '';
-    if (subject === (claim.deliveredAs ?? claim.subject)) {
-      last = { line: Buffer.from(text, 'latin1'), id, claim, size };
+  /** Takes one line; true when the bytes after it are a claimed message. */
+  function control(line: string): boolean {
+    const message = parseMessageLine(line);
+    if (!message) return false;
+    const { subject, id, size, hasHeaders } = message;
+    const claim = hasHeaders ? undefined : claims.get(id);
+    if (claim && subject === (claim.deliveredAs ?? claim.subject)) {
+      last = { line: Buffer.from(line, 'latin1'), id, claim, size };
       open(claim, size);
       return true;
     }
-    payload = size;
-    crlf = 2;
-    owner = undefined;
-    claim.unexpected(subject);
-    return true;
+    left = size + crlfBytes;
+    owner = claim ? undefined : 'client';
+    claim?.unexpected(subject);
+    return claim !== undefined;
   }
 
-  /** Reads on in a line, to its end if that is there; how many bytes. */
+  /** Reads on in a line; how many bytes. */
   function readLine(bytes: Buffer, at: number): number {
-    const found = bytes.indexOf(newline, at);
-    const end = found < 0 ? bytes.length : found + 1;
-    line += bytes.toString('latin1', at, end);
-    if (found >= 0) {
-      const text = line;
-      line = '';
-      if (!control(text)) passOn(Buffer.from(text, 'latin1'));
-    }
-    return end - at;
+    const { length, line } = lines.read(bytes, at);
+    if (line !== undefined && !control(line)) passOn(Buffer.from(line, 'latin1'));
+    return length;
   }
 
   function feed(bytes: Buffer, poolBuffer?: PoolBuffer): void {
     const touched = new Set<RawSubscription>();
-    let at = 0;
-    while (at < bytes.length) {
-      if (payload > 0) {
-        const end = Math.min(at + payload, bytes.length);
-        if (owner) {
-          owner.piece(bytes.subarray(at, end), poolBuffer);
+    for (let at = 0; at < bytes.length; ) {
+      if (left > 0) {
+        const end = Math.min(at + left, bytes.length);
+        const payloadEnd = Math.min(at + left - crlfBytes, bytes.length);
+        if (owner === 'client') passOn(Buffer.from(bytes.subarray(at, end)));
+        else if (owner && payloadEnd > at) {
+          owner.piece(bytes.subarray(at, payloadEnd), poolBuffer);
           touched.add(owner);
         }
-        payload -= end - at;
+        left -= end - at;
         at = end;
-      } else if (crlf > 0) {
-        const length = Math.min(crlf, bytes.length - at);
-        crlf -= length;
-        at += length;
-      } else if (skip > 0) {
-        const end = Math.min(at + skip, bytes.length);
-        passOn(Buffer.from(bytes.subarray(at, end)));
-        skip -= end - at;
-        at = end;
-      } else {
-        at += again(bytes, at) || readLine(bytes, at);
-      }
+      } else at += again(bytes, at) || readLine(bytes, at);
     }
     for (const claim of touched) claim.pause();
   }
