@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import {
   AckPolicy,
   type ConsumerInfo,
@@ -11,6 +10,7 @@ import {
   RetentionPolicy,
 } from '@nats-io/jetstream';
 import { nanos, type Subscription } from '@nats-io/transport-node';
+import { type Clock, systemClock } from '../../time/clock.ts';
 import { timing } from '../../time/timing.ts';
 import type { Bus } from '../connection/connect.ts';
 import { jetStreamOf, managerOf } from '../jetstream/jetstream.ts';
@@ -79,6 +79,75 @@ function acknowledge(message: JsMsg): void {
 export const publishSnapshotCreated = (bus: Bus, host: string, snapshot: string): void =>
   bus.nc.publish(subjects.snapshotCreated(host), snapshot);
 
+type Receive = (event: SnapshotEvent) => void;
+type Report = (event: 'snapshot-event.not-kept' | 'snapshot-event.kept-again', text: string) => void;
+
+/** The plain subscription while the stream is unavailable. Reports each change between the two. */
+function openFallback(bus: Bus, host: string, received: Receive, report: Report) {
+  let plain: Subscription | undefined;
+  let reported: string | undefined;
+  return {
+    begin(why: string): void {
+      plain ??= bus.nc.subscribe(subjects.snapshotCreated(host), {
+        queue: 'sender',
+        callback: (error, message) => {
+          if (!error) received({ data: message.data, taken: () => {} });
+        },
+      });
+      if (why === reported) return;
+      reported = why;
+      report('snapshot-event.not-kept', `snapshot events arrive only while this sender runs, since ${why}`);
+    },
+    /** The stream delivers again. */
+    end(): void {
+      plain?.unsubscribe();
+      plain = undefined;
+      if (reported !== undefined)
+        report(
+          'snapshot-event.kept-again',
+          'snapshot events come from the stream again, which keeps them while no sender runs',
+        );
+      reported = undefined;
+    },
+    stop(): void {
+      plain?.unsubscribe();
+    },
+  };
+}
+
+/** Creates a missing stream. A user who may not create it is refused once, and does not ask again. */
+function streamMaker(): (manager: JetStreamManager) => Promise<void> {
+  let mayCreate = true;
+  return async (manager) => {
+    try {
+      await manager.streams.info(eventsStream);
+    } catch (error) {
+      if (!isGone(error)) throw error;
+      if (!mayCreate) throw new Error(`there is no stream ${eventsStream}, and this user may not create it`);
+      mayCreate = false;
+      await withReplicas((num_replicas) => manager.streams.add({ ...eventsConfig, num_replicas }));
+      mayCreate = true;
+    }
+  };
+}
+
+/** How long to wait after a failure. Each denied permission is logged on both sides, so it is retried only after a reconnect. */
+const pauseAfter = (error: unknown, tries: number): number =>
+  isPermissionError(error) ? Number.POSITIVE_INFINITY : Math.min(300_000, 1000 * 2 ** tries);
+
+/** Resolves after this time, at a reconnect, and when `stopped` is aborted. Does not keep the process alive. */
+async function untilNextAttempt(bus: Bus, clock: Clock, ms: number, stopped: AbortSignal): Promise<void> {
+  const due = Promise.withResolvers<void>();
+  const resume = (): void => due.resolve();
+  const stopWatching = bus.onReconnected(resume);
+  const cancel = clock.after(ms, resume);
+  stopped.addEventListener('abort', resume);
+  if (!stopped.aborted) await due.promise;
+  stopped.removeEventListener('abort', resume);
+  cancel();
+  stopWatching();
+}
+
 /**
  * Subscribes to a host's snapshot events, each delivered to one sender instance. Uses the durable stream `ZFS_EVENTS`; falls back to a
  * plain subscription while the stream is unavailable.
@@ -89,49 +158,14 @@ export const publishSnapshotCreated = (bus: Bus, host: string, snapshot: string)
 export function hearSnapshots(
   bus: Bus,
   host: string,
-  received: (event: SnapshotEvent) => void,
-  report: (event: 'snapshot-event.not-kept' | 'snapshot-event.kept-again', text: string) => void,
+  received: Receive,
+  report: Report,
+  clock: Clock = systemClock,
 ): () => void {
   const stop = new AbortController();
-  let plain: Subscription | undefined;
+  const fallback = openFallback(bus, host, received, report);
+  const ensureStream = streamMaker();
   let kept: ConsumerMessages | undefined;
-  let reported: string | undefined;
-  let mayCreate = true;
-
-  function subscribePlainly(why: string): void {
-    plain ??= bus.nc.subscribe(subjects.snapshotCreated(host), {
-      queue: 'sender',
-      callback: (error, message) => {
-        if (!error) received({ data: message.data, taken: () => {} });
-      },
-    });
-    if (why === reported) return;
-    reported = why;
-    report('snapshot-event.not-kept', `snapshot events arrive only while this sender runs, since ${why}`);
-  }
-
-  /** Waits for the next attempt. Each denied permission is logged on both sides, so it is retried only after a reconnect. */
-  async function untilNextAttempt(error: unknown, tries: number): Promise<void> {
-    const again = new AbortController();
-    const stopWatching = bus.onReconnected(() => again.abort());
-    const ms = isPermissionError(error) ? 2 ** 31 - 1 : Math.min(300_000, 1000 * 2 ** tries);
-    const signal = AbortSignal.any([stop.signal, again.signal]);
-    await sleep(ms, undefined, { ref: false, signal }).catch(() => {});
-    stopWatching();
-  }
-
-  async function ensureStream(manager: JetStreamManager): Promise<void> {
-    try {
-      await manager.streams.info(eventsStream);
-    } catch (error) {
-      if (!isGone(error)) throw error;
-      if (!mayCreate) throw new Error(`there is no stream ${eventsStream}, and this user may not create it`);
-      // a user who may not create it is refused once, and does not ask again
-      mayCreate = false;
-      await withReplicas((num_replicas) => manager.streams.add({ ...eventsConfig, num_replicas }));
-      mayCreate = true;
-    }
-  }
 
   /** Resolves or rejects when the stream delivers no more events. */
   async function follow(began: () => void): Promise<void> {
@@ -152,14 +186,7 @@ export function hearSnapshots(
     let tries = 0;
     const began = () => {
       tries = 0;
-      plain?.unsubscribe();
-      plain = undefined;
-      if (reported !== undefined)
-        report(
-          'snapshot-event.kept-again',
-          'snapshot events come from the stream again, which keeps them while no sender runs',
-        );
-      reported = undefined;
+      fallback.end();
       if (stop.signal.aborted) kept?.stop();
     };
     while (!stop.signal.aborted) {
@@ -168,9 +195,9 @@ export function hearSnapshots(
         (thrown: unknown) => thrown,
       );
       if (stop.signal.aborted) return;
-      subscribePlainly(error instanceof Error ? error.message : String(error));
+      fallback.begin(error instanceof Error ? error.message : String(error));
       tries += 1;
-      await untilNextAttempt(error, tries);
+      await untilNextAttempt(bus, clock, pauseAfter(error, tries), stop.signal);
     }
   }
 
@@ -178,6 +205,6 @@ export function hearSnapshots(
   return () => {
     stop.abort();
     kept?.stop();
-    plain?.unsubscribe();
+    fallback.stop();
   };
 }

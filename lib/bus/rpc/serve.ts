@@ -2,6 +2,7 @@ import { headers, type Msg, type MsgHdrs, type Subscription } from '@nats-io/tra
 import pLimit from 'p-limit';
 import type { z } from 'zod';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
+import { type Clock, systemClock } from '../../time/clock.ts';
 import type { Bus } from '../connection/connect.ts';
 import { payloadTrouble } from '../connection/payload.ts';
 import { decodeRequest, headline, statusOf } from './codec.ts';
@@ -112,8 +113,42 @@ async function answer<S extends z.ZodType>(bus: Bus, endpoint: Endpoint<S>, mess
   message.respond('', options);
 }
 
+/** Answers the requests of an endpoint, and counts them. */
+function requestHandler<S extends z.ZodType>(
+  bus: Bus,
+  endpoint: Endpoint<S>,
+  stats: EndpointStats,
+  clock: Clock,
+): (message: Msg) => Promise<void> {
+  const limit = endpoint.atOnce === undefined ? undefined : pLimit(endpoint.atOnce);
+  const queued = (work: () => Promise<void>): Promise<void> => {
+    if (!limit) return work();
+    if (limit.pendingCount < maxQueued) return limit(work);
+    throw new ZpsendError('BUSY', `${maxQueued} requests on ${endpoint.subject} are queued; try again later`);
+  };
+  const countError = (error: ErrorBody): void => {
+    stats.errors += 1;
+    stats.lastError = headline(error);
+  };
+  return async (message) => {
+    const began = clock.now();
+    stats.requests += 1;
+    if (!isAsked(message, endpoint.subject)) return countError(fromStream);
+    if (!isAnswerable(message.reply)) return countError(unanswerable(message.reply));
+    try {
+      await queued(() => answer(bus, endpoint, message));
+    } catch (thrown) {
+      const error = ZpsendError.from(thrown);
+      if (!isAnswer(error)) countError(error.toBody());
+      respondError(bus, message, error);
+    } finally {
+      stats.processing += Math.round((clock.now() - began) * 1e6);
+    }
+  };
+}
+
 /** Serves one subject. Anything that a handler throws becomes a coded reply, and the service continues. */
-export function serve<S extends z.ZodType>(bus: Bus, endpoint: Endpoint<S>): Served {
+export function serve<S extends z.ZodType>(bus: Bus, endpoint: Endpoint<S>, clock: Clock = systemClock): Served {
   const stats: EndpointStats = {
     name: endpoint.name,
     subject: endpoint.subject,
@@ -123,38 +158,7 @@ export function serve<S extends z.ZodType>(bus: Bus, endpoint: Endpoint<S>): Ser
     lastError: '',
     processing: 0,
   };
-  const limit = endpoint.atOnce === undefined ? undefined : pLimit(endpoint.atOnce);
-  const queued = (work: () => Promise<void>): Promise<void> => {
-    if (!limit) return work();
-    if (limit.pendingCount < maxQueued) return limit(work);
-    throw new ZpsendError('BUSY', `${maxQueued} requests on ${endpoint.subject} are queued; try again later`);
-  };
-  const onMessage = async (message: Msg): Promise<void> => {
-    const began = performance.now();
-    stats.requests += 1;
-    if (!isAsked(message, endpoint.subject)) {
-      stats.errors += 1;
-      stats.lastError = headline(fromStream);
-      return;
-    }
-    if (!isAnswerable(message.reply)) {
-      stats.errors += 1;
-      stats.lastError = headline(unanswerable(message.reply));
-      return;
-    }
-    try {
-      await queued(() => answer(bus, endpoint, message));
-    } catch (thrown) {
-      const error = ZpsendError.from(thrown);
-      if (!isAnswer(error)) {
-        stats.errors += 1;
-        stats.lastError = headline(error.toBody());
-      }
-      respondError(bus, message, error);
-    } finally {
-      stats.processing += Math.round((performance.now() - began) * 1e6);
-    }
-  };
+  const onMessage = requestHandler(bus, endpoint, stats, clock);
   let isDenied = false;
   let isStopped = false;
   let onDenied = (): void => {};
