@@ -9,8 +9,9 @@ import { isValue, readBucket } from '../jetstream/read-bucket.ts';
 import { lockKey, locksBucket, parseKeySubject, parseLockKey } from '../subjects.ts';
 import { type LockEntries, openEntries } from './entries.ts';
 import { lockIn } from './found.ts';
-import { keepLease, type Lease, type LockPlace, type NewLease } from './lease.ts';
+import { keepLease, type Lease, type NewLease } from './lease.ts';
 import { openOwnWrites } from './own-writes.ts';
+import type { LockPlace } from './renewals.ts';
 import { openServerClock } from './server-clock.ts';
 import { settlingMs } from './vacancy.ts';
 

@@ -4,6 +4,7 @@ import { JetStreamApiError } from '@nats-io/jetstream';
 import { z } from 'zod';
 import { ZpsendError } from '../../../../schemas/errors.ts';
 import { timing } from '../../../time/timing.ts';
+import { openChange } from '../../change.ts';
 import type { DataConnection } from '../../data-connection/connection.ts';
 import { openHeartbeat } from '../heartbeat.ts';
 import { connectionLost } from './jetstream-errors.ts';
@@ -28,6 +29,16 @@ export interface PutChunks {
   readonly sha256: Buffer;
 }
 
+/** Why a chunk is not stored, by its answer; undefined where it is. @throws for an unreadable answer */
+function refusalIn(text: string, code: number, stream: string): Error | undefined {
+  // there is no JetStream on the subject
+  if (code === 503) return unreachable('no JetStream answers');
+  const answer = answerSchema.parse(JSON.parse(text));
+  if (answer.error) return new JetStreamApiError(answer.error);
+  if (answer.stream === stream && answer.seq) return undefined;
+  return unreachable(`an unexpected answer: ${text.slice(0, 200)}`);
+}
+
 /**
  * Stores bytes as the chunks of an object, without copying them, and without waiting for each answer. After a failure some of them may
  * be stored.
@@ -47,11 +58,7 @@ export async function putChunks(
   /** No more answers will come. */
   let isLost = false;
   let isSubscribed = false;
-  let wake = (): void => {};
-  const changed = (): Promise<void> =>
-    new Promise((resolve) => {
-      wake = resolve;
-    });
+  const { wake, changed } = openChange();
   const refuse = (error: Error): void => {
     failure ??= error;
     wake();
@@ -77,14 +84,8 @@ export async function putChunks(
       (text, code) => {
         heartbeat.heard();
         answered += 1;
-        // there is no JetStream on the subject
-        if (code === 503) refuse(unreachable('no JetStream answers'));
-        else {
-          const answer = answerSchema.parse(JSON.parse(text));
-          if (answer.error) refuse(new JetStreamApiError(answer.error));
-          else if (answer.stream !== stream || !answer.seq)
-            refuse(unreachable(`an unexpected answer: ${text.slice(0, 200)}`));
-        }
+        const refusal = refusalIn(text, code, stream);
+        if (refusal) refuse(refusal);
         wake();
       },
       lose,
