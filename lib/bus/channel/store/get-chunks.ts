@@ -46,6 +46,66 @@ const consumerOf = (name: string, inbox: string, subject: string) => ({
   num_replicas: 1,
 });
 
+/** Takes the bytes of messages into memory, and finds out when they are all there, or when fewer came than expected. */
+function openChunkBuffer({ name, isThere }: Pick<Chunks, 'name' | 'isThere'>, into: Buffer) {
+  const sha256 = createHash('sha256');
+  const whole = Promise.withResolvers<void>();
+  whole.promise.catch(() => {});
+  const broken = (why: string, details?: { reason: 'missing' }) =>
+    whole.reject(new ZpsendError('STREAM_BROKEN', `${name}: ${why}`, details));
+  let received = 0;
+  /** Bytes of the current message that are still to come, messages so far, and all messages. */
+  let left = 0;
+  let messages = 0;
+  let expected = Number.POSITIVE_INFINITY;
+  let lacks = false;
+  let isOver = false;
+  /** Fewer messages came than expected. */
+  function lack(): void {
+    if (lacks) return;
+    lacks = true;
+    const missing = `${into.length - received} bytes of it are missing`;
+    isThere().then((there) => {
+      if (there) whole.reject(new ZpsendError('UNREACHABLE', `${name}: ${missing} in a replica that lags behind`));
+      else broken(missing, { reason: 'missing' });
+    }, whole.reject);
+  }
+  function check(): void {
+    if (left > 0) return;
+    if (received === into.length) whole.resolve();
+    else if (messages >= expected) lack();
+  }
+  return {
+    whole: whole.promise,
+    fail: whole.reject,
+    check,
+    expect(most: number): void {
+      expected = most;
+      check();
+    },
+    begin(length: number): void {
+      if (isOver) return;
+      left = length;
+      messages += 1;
+      if (received + length > into.length) broken('it is larger than its metadata says');
+    },
+    piece(bytes: Buffer): void {
+      // after a failure the memory is in other use
+      if (isOver) return;
+      left -= bytes.length;
+      if (received + bytes.length > into.length) return;
+      bytes.copy(into, received);
+      sha256.update(bytes);
+      received += bytes.length;
+    },
+    digest: (): Buffer => sha256.digest(),
+    /** Takes nothing more. */
+    close(): void {
+      isOver = true;
+    },
+  };
+}
+
 /**
  * Reads the chunks of an object into memory as they come off the socket. An ephemeral consumer delivers them, at the rate of its flow
  * control (https://docs.nats.io/nats-concepts/jetstream/consumers, "Flow control").
@@ -61,63 +121,24 @@ export async function getChunks(
 ): Promise<Buffer> {
   const inbox = openInbox(deliveries);
   const consumer = nuid.next();
-  const sha256 = createHash('sha256');
-  const whole = Promise.withResolvers<void>();
-  whole.promise.catch(() => {});
-  const broken = (why: string, details?: { reason: 'missing' }) =>
-    whole.reject(new ZpsendError('STREAM_BROKEN', `${name}: ${why}`, details));
-  let received = 0;
-  /** Bytes of the current message that are still to come, messages so far, and all messages. */
-  let left = 0;
-  let messages = 0;
-  let expected = Number.POSITIVE_INFINITY;
-  let lacks = false;
-  let isOver = false;
-  const check = (): void => {
-    if (left > 0) return;
-    if (received === into.length) whole.resolve();
-    else if (messages >= expected) lack();
-  };
-  /** Fewer messages came than expected. */
-  function lack(): void {
-    if (lacks) return;
-    lacks = true;
-    const missing = `${into.length - received} bytes of it are missing`;
-    isThere().then((there) => {
-      if (there) whole.reject(new ZpsendError('UNREACHABLE', `${name}: ${missing} in a replica that lags behind`));
-      else broken(missing, { reason: 'missing' });
-    }, whole.reject);
-  }
+  const buffer = openChunkBuffer({ name, isThere }, into);
+  const { begin, piece, fail } = buffer;
   const heartbeat = openHeartbeat(timing.store.answerMs, {
     beat() {},
-    silent: () =>
-      whole.reject(new ZpsendError('TIMEOUT', `${name}: no bytes of it for ${timing.store.answerMs / 1000} s`)),
+    silent: () => fail(new ZpsendError('TIMEOUT', `${name}: no bytes of it for ${timing.store.answerMs / 1000} s`)),
   });
   const endings = [
     heartbeat.stop,
-    dataConnection.onDisconnected(() => whole.reject(connectionLost())),
+    dataConnection.onDisconnected(() => fail(connectionLost())),
     dataConnection.claim(
       {
         subject: inbox,
         deliveredAs: subject,
-        begin(length) {
-          if (isOver) return;
-          left = length;
-          messages += 1;
-          if (received + length > into.length) broken('it is larger than its metadata says');
-        },
-        piece(bytes) {
-          // after a failure the memory is in other use
-          if (isOver) return;
-          left -= bytes.length;
-          if (received + bytes.length > into.length) return;
-          bytes.copy(into, received);
-          sha256.update(bytes);
-          received += bytes.length;
-        },
+        begin,
+        piece,
         pause() {
           heartbeat.heard();
-          check();
+          buffer.check();
         },
         unexpected(_, message) {
           // flow control asks for an answer, or a heartbeat reports that one was lost
@@ -125,7 +146,7 @@ export async function getChunks(
           if (message?.headers?.code === 100 && asked && flowControl.test(asked)) dataConnection.say(asked, '');
         },
       },
-      whole.reject,
+      fail,
     ),
   ];
   try {
@@ -133,14 +154,13 @@ export async function getChunks(
     adding
       .then((answer) => {
         const { num_pending, delivered } = consumerSchema.parse(answer);
-        expected = Math.min(chunks, num_pending + delivered.consumer_seq);
-        check();
+        buffer.expect(Math.min(chunks, num_pending + delivered.consumer_seq));
       })
-      .catch(whole.reject);
-    await whole.promise;
-    return sha256.digest();
+      .catch(fail);
+    await buffer.whole;
+    return buffer.digest();
   } finally {
-    isOver = true;
+    buffer.close();
     for (const end of endings) end();
     manager.consumers.delete(stream, consumer).catch(() => {});
   }

@@ -1,10 +1,10 @@
-import type { Writable } from 'node:stream';
 import { type ErrorBody, ZpsendError } from '../../../../schemas/errors.ts';
 import type { Manifest } from '../../../../schemas/stored.ts';
 import { storedName } from '../../subjects.ts';
 import type { ChannelHandlers, ChannelReceiver } from '../channel.ts';
 import type { RateLimit } from '../rate-limit.ts';
 import type { StreamsBucket } from './object-bucket.ts';
+import { openRateLimitedInput } from './rate-limited-input.ts';
 import { withRetry } from './retry.ts';
 
 export interface StoredStreamOptions extends ChannelHandlers {
@@ -18,9 +18,6 @@ export interface StoredStream extends ChannelReceiver {
   /** How the receive ended: undefined for done. */
   readonly outcome: Promise<ErrorBody | undefined>;
 }
-
-/** Bytes that are written at once; fewer with a rate limit. */
-const pieceBytes = 1024 * 1024;
 
 type Got = Awaited<ReturnType<StreamsBucket['get']>>;
 
@@ -36,24 +33,6 @@ function checked(manifest: Manifest, at: number, got: Got): Buffer {
   return got.bytes;
 }
 
-/** Waits until at least one byte may be written. @returns how many may, at most `most` */
-async function roomIn(rateLimit: RateLimit | undefined, most: number): Promise<number> {
-  if (!rateLimit) return most;
-  for (;;) {
-    const room = Math.min(most, rateLimit.room());
-    if (room > 0) {
-      rateLimit.take(room);
-      return room;
-    }
-    await new Promise<void>((resolve) => {
-      const end = rateLimit.onRoom(() => {
-        end();
-        resolve();
-      });
-    });
-  }
-}
-
 /**
  * Fetches a stored stream, one segment ahead of what is written. Each segment is checked against the manifest before any byte of it is
  * written. Two are held in memory (I8).
@@ -64,16 +43,11 @@ export function openStoredStream(
   options: StoredStreamOptions,
 ): StoredStream {
   const { id, digests, segment } = manifest;
-  const { rateLimit } = options;
   const outcome = Promise.withResolvers<ErrorBody | undefined>();
-  const attached = Promise.withResolvers<Writable | undefined>();
   const stop = new AbortController();
-  let isIgnoring = false;
-  let sink: Writable | undefined;
+  const input = openRateLimitedInput(options.rateLimit, stop.signal);
   let received = 0;
-  let consumed = 0;
-  let progress = 0;
-
+  let fetched = 0;
   /** The memory of written segments, for the next ones. */
   const free: Buffer[] = [];
 
@@ -86,28 +60,8 @@ export function openStoredStream(
       throw code === 'STREAM_BROKEN' ? damaged(manifest, message) : thrown;
     });
     const bytes = checked(manifest, at, got);
-    progress += 1;
+    fetched += 1;
     return bytes;
-  }
-
-  async function write(bytes: Buffer): Promise<void> {
-    if (isIgnoring) return;
-    const to = await attached.promise;
-    for (let at = 0; at < bytes.length && !stop.signal.aborted; ) {
-      const piece = bytes.subarray(at, at + (await roomIn(rateLimit, Math.min(pieceBytes, bytes.length - at))));
-      const isWritten = await new Promise<boolean>((resolve) => {
-        if (!to || to.destroyed) resolve(false);
-        else to.write(piece, (error) => resolve(!error));
-      });
-      // `zfs receive` may have all it needs: its exit code decides
-      if (!isWritten) {
-        isIgnoring = true;
-        return;
-      }
-      at += piece.length;
-      consumed += piece.length;
-      progress += 1;
-    }
   }
 
   async function run(): Promise<void> {
@@ -119,8 +73,7 @@ export function openStoredStream(
       if (at + 1 < digests.length) fetching = fetch(at + 1);
       fetching.catch(() => {});
       if (at === 0) options.onFirstFrame();
-      await write(bytes);
-      if (!isIgnoring) free.push(bytes);
+      if (await input.write(bytes)) free.push(bytes);
     }
     if (!stop.signal.aborted) options.onEnd(received);
   }
@@ -137,24 +90,20 @@ export function openStoredStream(
       return received;
     },
     get consumed() {
-      return consumed;
+      return input.written;
     },
     get heard() {
-      return progress;
+      return fetched + input.pieces;
     },
-    attach(stdin) {
-      sink = stdin;
-      stdin.on('error', () => {});
-      attached.resolve(stdin);
-    },
-    finishInput: () => void sink?.end(),
+    attach: input.attach,
+    finishInput: input.finish,
     cutInput: () => stop.abort(),
     done: () => outcome.resolve(undefined),
     failed: (error) => outcome.resolve(error),
     outcome: outcome.promise,
     close() {
       stop.abort();
-      attached.resolve(undefined);
+      input.close();
     },
   };
 }
