@@ -57,7 +57,7 @@ describe('a manifest', () => {
     ['in the name of a segment', of(good, 'abcdef/000001')],
     ['in the bucket of another host', of(good, 'abcdef/manifest', 'other')],
     ['that speaks for another source', of({ ...good, source: 'other' })],
-    ['with a stream from another source', of(storedStream('abcdef', ['dst', 'pool/b', { source: 'other' }]))],
+    ['with a stream from another source', of(storedStream('abcdef', ['dst', 'pool/b', { sourceHost: 'other' }]))],
     ['with less bytes than segments', of({ ...good, bytes: 65_536 })],
     ['with more bytes than segments', of({ ...good, bytes: 131_073 })],
     [
