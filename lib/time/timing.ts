@@ -188,7 +188,7 @@ export const timing = durations({
   },
   /** What a sender deletes of jobs that died. */
   garbageCollection: {
-    /** A resident sender takes a job for dead that is missing for this long. */
+    /** A sender service takes a job for dead that is missing for this long. */
     missedMs: 60_000,
     /** The sender of a command does so where nothing was stored for this long, */
     idleMs: 600_000,

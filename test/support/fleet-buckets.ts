@@ -1,6 +1,6 @@
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
-import { makeStreams } from '../../lib/bus/channel/store/create-bucket.ts';
+import { createStreamsBucket } from '../../lib/bus/channel/store/create-bucket.ts';
 import type { Bus } from '../../lib/bus/connection/connect.ts';
 import { makeBucket } from '../../lib/bus/jetstream/kv-bucket.ts';
 import {
@@ -35,7 +35,7 @@ export async function makeFleetBuckets(admin: Bus, { sources, policyTarget, keep
 /** The stores of these hosts, and the stream of events. */
 export async function makeStores(admin: Bus, sources: readonly string[]): Promise<void> {
   for (const source of sources)
-    await makeStreams(admin, source, { maxBytes: 256 * 1024 * 1024, maxAgeSeconds: 600, replicas: 1 });
+    await createStreamsBucket(admin, source, { maxBytes: 256 * 1024 * 1024, maxAgeSeconds: 600, replicas: 1 });
   const subject = subjects.snapshotCreated('*');
   await (await jetstreamManager(admin.nc)).streams.add({ name: eventsStream, subjects: [subject] });
 }

@@ -93,7 +93,7 @@ export const startReceiver = ({ fleet, dst }: World, env: NodeJS.ProcessEnv = {}
 export const run = ({ src, url }: World, ...args: string[]) =>
   execa(process.execPath, [program, ...args], { env: { ...src.env, NATS_URL: url }, extendEnv: false, reject: false });
 
-/** `zpsend send` to dst, as cron runs it on a host that has no resident sender. */
+/** `zpsend send` to dst, as cron runs it on a host that has no sender service. */
 export const command = (
   { src, url }: World,
   channel: 'auto' | 'store',

@@ -24,8 +24,8 @@ export interface Subscriber {
   /** So many bytes were handed to the connection; and so many of them were written. */
   take(bytes: number): void;
   flushed(bytes: number): void;
-  /** Takes the bytes themselves before it returns, instead of what is published. */
-  keep?(bytes: Buffer): void;
+  /** Only for the store channel, which stores the bytes instead of reading what is published. Copies them before it returns. */
+  store?(bytes: Buffer): void;
   /** The connection did not take them. */
   lost(): void;
   /** It held the others up for too long, and gets nothing more. */
@@ -48,18 +48,16 @@ export interface ChannelSender extends Subscriber {
   /** The receiver's final word; or what went wrong on the way, as a failure. Never rejects. */
   readonly final: Promise<CreditFinal>;
   close(): void;
-  /**
-   * Where the stream is kept: another one that keeps the same bytes takes this one's targets along, and its word holds for both. A
-   * failure of it is one that may pass.
-   */
-  readonly keeping?: Keeping;
+  /** Only for the store channel: lets the jobs of a fan-out store their common stream once. */
+  readonly storage?: StreamStorage;
 }
 
-interface Keeping {
-  /** Keeps nothing itself from here on. Before the first byte only. */
-  leaveTo(other: Keeping): void;
-  /** Keeps for these targets too. @returns what takes them out again, and the final word */
-  keepFor(targets: Manifest['targets']): { withdraw(): void; readonly final: Promise<CreditFinal> };
+/** Several jobs store one stream: the first job stores it for the targets of all, and the others delegate to that job. */
+interface StreamStorage {
+  /** Stores nothing itself, and ends as the other job does. Only before the first byte. */
+  delegateTo(other: StreamStorage): void;
+  /** Adds targets to the manifest. @returns a function that removes them, and the result of the storing job */
+  addTargets(targets: Manifest['targets']): { removeTargets(): void; readonly final: Promise<CreditFinal> };
 }
 
 /** What a receiver's end reports. Never before the function that opens it has returned. */

@@ -20,7 +20,7 @@ interface Sample<Receiver> {
 
 /**
  * A receiver is a straggler when the stream had to wait for it in most of the last `samples`, and another one had nothing to do for more
- * than half of that time: without it, that one could be twice as fast. One that is only a little slower is borne, and so is a pause.
+ * than half of that time: without it, that one could be twice as fast. One that is only a little slower stays, and so does one that pauses.
  */
 export function openStragglers<Receiver>(samples: number): Stragglers<Receiver> {
   let kept: Sample<Receiver>[] = [];

@@ -7,7 +7,7 @@ import {
 } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 
-/** A JetStream: that of the server connected to, or, behind the link of a leaf node, that of another domain (ADR-19). */
+/** The JetStream of the server connected to, or that of another domain across a leaf node connection (ADR-19). */
 export interface JetStreamAt {
   readonly nc: NatsConnection;
   readonly domain?: string | undefined;
@@ -22,10 +22,18 @@ const optionsOf = ({ domain }: JetStreamAt, timeout: number): JetStreamOptions =
 export const jetStreamOf = (at: JetStreamAt, timeout: number): JetStreamClient =>
   jetstream(at.nc, optionsOf(at, timeout));
 
-/** Nothing is asked here: that there is no such JetStream, the first request finds. @param timeout of each, in milliseconds */
+/** Sends no request, so only the first request finds that there is no such JetStream. @param timeout of each request, in milliseconds */
 export const managerOf = (at: JetStreamAt, timeout: number): Promise<JetStreamManager> =>
   jetstreamManager(at.nc, { ...optionsOf(at, timeout), checkAPI: false });
 
-/** The name of a bucket where another JetStream may have one of that name. */
+/** The name of a bucket, for messages, with its JetStream domain if that is another one. */
 export const nameAt = ({ domain }: JetStreamAt, name: string): string =>
   domain === undefined ? name : `${name} in the JetStream domain ${domain}`;
+
+const domainTimeout = 4000;
+
+/** The JetStream domain of the server connected to; undefined if it has none. */
+export async function ownDomain(at: JetStreamAt): Promise<string | undefined> {
+  const { domain } = await (await managerOf(at, domainTimeout)).getAccountInfo();
+  return domain || undefined;
+}

@@ -14,27 +14,28 @@ export function findInFamily(
   counterpartOf: (name: string) => DatasetEntry | undefined,
 ): FamilyFinder {
   let families: Map<string, Map<string, string>> | undefined;
-  const heads = new Map<string, string>();
+  const representatives = new Map<string, string>();
 
   /** The first dataset of the family, which identifies it. */
-  function headOf(name: string): string {
+  function representativeOf(name: string): string {
     const path: string[] = [];
-    let head = name;
+    let representative = name;
     for (let next: string | undefined = name; next !== undefined && !path.includes(next); ) {
       path.push(next);
-      head = heads.get(next) ?? next;
-      const origin: string | undefined = heads.has(next) ? undefined : listed.get(next)?.origin?.name;
+      representative = representatives.get(next) ?? next;
+      const origin: string | undefined = representatives.has(next) ? undefined : listed.get(next)?.origin?.name;
       next = origin === undefined ? undefined : datasetOf(origin);
     }
-    for (const passed of path) heads.set(passed, head);
-    return head;
+    for (const passed of path) representatives.set(passed, representative);
+    return representative;
   }
 
-  function all(): Map<string, Map<string, string>> {
+  /** For each family, by its representative: the counterparts' snapshots, by guid. */
+  function snapshotsByFamily(): Map<string, Map<string, string>> {
     const found = new Map<string, Map<string, string>>();
-    for (const { name, origin } of listed.values()) if (origin) found.set(headOf(name), new Map());
+    for (const { name, origin } of listed.values()) if (origin) found.set(representativeOf(name), new Map());
     for (const name of listed.keys()) {
-      const family = found.get(headOf(name));
+      const family = found.get(representativeOf(name));
       const counterpart = family && counterpartOf(name);
       for (const entry of counterpart?.snapshots ?? []) {
         if (!family?.has(entry.guid)) family?.set(entry.guid, `${counterpart?.name}@${entry.name}`);
@@ -44,7 +45,7 @@ export function findInFamily(
   }
 
   return (dataset, guid) => {
-    families ??= all();
-    return families.get(headOf(dataset))?.get(guid);
+    families ??= snapshotsByFamily();
+    return families.get(representativeOf(dataset))?.get(guid);
   };
 }

@@ -1,10 +1,11 @@
 import type { StoreAt, StoreConnection } from '../../../lib/bus/channel/store/connection.ts';
 import { deliveriesOf, isLost } from '../../../lib/bus/channel/store/delivery-state.ts';
-import { ownDomain, sourcesOf } from '../../../lib/bus/channel/store/find-stores.ts';
+import { sourcesOf } from '../../../lib/bus/channel/store/find-stores.ts';
 import { type CatalogReader, readCatalog } from '../../../lib/bus/channel/store/manifests.ts';
 import { openStreams, type StreamsBucket } from '../../../lib/bus/channel/store/object-bucket.ts';
 import { openReceipts, type Receipts } from '../../../lib/bus/channel/store/receipts.ts';
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
+import { ownDomain } from '../../../lib/bus/jetstream/jetstream.ts';
 import type { Clock } from '../../../lib/time/clock.ts';
 import { timing } from '../../../lib/time/timing.ts';
 import type { ReceiveConfig } from '../../../schemas/config.ts';

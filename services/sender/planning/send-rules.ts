@@ -35,7 +35,7 @@ export function checkSend(rules: SendRules, host: string, order: SendOrder): voi
     });
   if (!rules) {
     if (from === undefined) return;
-    throw refused(`send.allow on ${host} names no host that may order it. To allow it, add ${added}`);
+    throw refused(`send.allow on ${host} names no host that may start it. To allow it, add ${added}`);
   }
   const deciding = rulesFor(rules, sourceDataset);
   const fitting = deciding.filter((rule) => fits(rule, order));

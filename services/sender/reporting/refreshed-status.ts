@@ -10,7 +10,7 @@ export function expecting(entry: StatusEntry, reconcileSeconds: number | undefin
 }
 
 /**
- * Must a resident sender list the source again? Not of a running dataset: its job writes the entry, and a new time would make a silent one
+ * Must a sender service list the source again? Not of a running dataset: its job writes the entry, and a new time would make a silent one
  * look alive.
  * @param every seconds; @param now milliseconds since the epoch, by the source's clock
  */

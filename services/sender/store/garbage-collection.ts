@@ -74,7 +74,7 @@ export function openGarbageCollection(deps: GarbageCollectionDeps) {
 /** @returns the ids of incomplete streams whose job is dead */
 type DeadJobs = (bucket: StreamsBucket, listing: StoreListing) => Promise<string[]>;
 
-/** For a resident sender a job is dead when it was missing in every round for `missedMs`. */
+/** For a sender service a job is dead when it was missing in every round for `missedMs`. */
 function openMissedJobs({ livingJobs, clock, times = timing.garbageCollection }: GarbageCollectionDeps): DeadJobs {
   /** Since when, in monotonic milliseconds, a job is missing in every round. */
   const missed = new Map<string, number>();

@@ -1,9 +1,9 @@
 import type { StoreConnection } from '../../../lib/bus/channel/store/connection.ts';
-import { type BucketBounds, makeStreams } from '../../../lib/bus/channel/store/create-bucket.ts';
+import { type BucketBounds, createStreamsBucket } from '../../../lib/bus/channel/store/create-bucket.ts';
 import { type CatalogReader, readCatalog, unbounded } from '../../../lib/bus/channel/store/manifests.ts';
 import { openStreams, type StreamsBucket } from '../../../lib/bus/channel/store/object-bucket.ts';
 import { openReceipts, type Receipts } from '../../../lib/bus/channel/store/receipts.ts';
-import { openRoom, type Room } from '../../../lib/bus/channel/store/wait-for-space.ts';
+import { openSpaceQueue, type SpaceQueue } from '../../../lib/bus/channel/store/wait-for-space.ts';
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import type { Log } from '../../host/log.ts';
 
@@ -16,7 +16,7 @@ export interface OwnStore {
   /** Has this process used it? */
   readonly isOpen: boolean;
   readonly receipts: Receipts;
-  readonly room: Room;
+  readonly spaceQueue: SpaceQueue;
   /** Registers a deletion that should end before this process does. */
   clearing(work: Promise<void>): void;
   /** Resolves when no deletion is registered. */
@@ -52,7 +52,7 @@ export function ownStore({ host, bus, connection, bounds, log }: OwnStoreOptions
 
   return {
     receipts: openReceipts(bus),
-    room: openRoom(),
+    spaceQueue: openSpaceQueue(),
     clearing(work) {
       clearings.add(work);
       void work.finally(() => clearings.delete(work));
@@ -67,7 +67,7 @@ export function ownStore({ host, bus, connection, bounds, log }: OwnStoreOptions
       const own = await openOnce();
       // at the first use, or after it was lost
       if ((await own.bucket.mark()) === undefined) {
-        const bytes = await makeStreams(await connection.open(), host, bounds);
+        const bytes = await createStreamsBucket(await connection.open(), host, bounds);
         log.info('store.created', `created the store of ${host}, for ${Math.floor(bytes / 2 ** 20)} MiB`);
       }
       return own;

@@ -1,7 +1,7 @@
 import { fitsInto, tooLarge } from '../../../lib/bus/channel/store/errors.ts';
 import type { StreamsBucket } from '../../../lib/bus/channel/store/object-bucket.ts';
 import { openStoreSender } from '../../../lib/bus/channel/store/sender.ts';
-import type { Room } from '../../../lib/bus/channel/store/wait-for-space.ts';
+import type { SpaceQueue } from '../../../lib/bus/channel/store/wait-for-space.ts';
 import { offerOf } from '../../../lib/compression/choice.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Log } from '../../host/log.ts';
@@ -11,21 +11,21 @@ import { runnable, type Transfer, type TransferDeps, type TransferPlan } from '.
 
 export interface StoreOrder {
   readonly bucket: StreamsBucket;
-  readonly room: Room;
+  readonly spaceQueue: SpaceQueue;
   readonly clearing: (cleared: Promise<void>) => void;
   readonly log: Log;
-  /** How long a full store is waited for, in milliseconds. */
+  /** How long to wait for a full store, in milliseconds. */
   readonly patienceMs: number;
 }
 
 /** Prepares a transfer into the store. The target is not asked, since it may be offline. */
 export async function askStore(
-  { bucket, room, clearing, log, patienceMs }: StoreOrder,
+  { bucket, spaceQueue, clearing, log, patienceMs }: StoreOrder,
   deps: TransferDeps,
   plan: TransferPlan,
 ): Promise<Transfer> {
   const { step, transfer, targetHost, participant } = plan;
-  if (room.isWaitedFor) throw queued(bucket.source);
+  if (spaceQueue.isWaitedFor) throw queued(bucket.source);
   const bound = await bucket.bound();
   const mode = deps.compression?.mode ?? 'none';
   if (bound !== undefined) await checkSize(deps, plan, bucket.source, bound);
@@ -39,7 +39,7 @@ export async function askStore(
     targets: [{ host: targetHost, start }],
     patienceMs,
     bound,
-    room,
+    spaceQueue,
     clearing,
     rateLimit: deps.rateLimit,
     onFull: () => log.warn('store.full', `the store of ${deps.host} is full; ${step.to.name} waits for room`),
@@ -52,7 +52,7 @@ export async function askStore(
   });
 }
 
-/** Its turn comes, so this counts neither as a failure nor against patience. */
+/** The stream waits for its turn, which counts neither as a failure nor against patience. */
 const queued = (source: string): ZpsendError =>
   new ZpsendError('BUSY', `the store of ${source} is full, and another stream waits for room in it`, {
     reason: 'queued',

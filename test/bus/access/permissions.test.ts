@@ -1,7 +1,7 @@
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import { expect, test } from 'vitest';
-import { makeStreams } from '../../../lib/bus/channel/store/create-bucket.ts';
+import { createStreamsBucket } from '../../../lib/bus/channel/store/create-bucket.ts';
 import { openReceipts } from '../../../lib/bus/channel/store/receipts.ts';
 import {
   eventsStream,
@@ -155,7 +155,7 @@ test.each<[string, PermittedHost, string, boolean]>([
 
 test('what a host stores is delivered into no lock, no store and no receipt of another', async () => {
   const admin = await hosts().as('admin');
-  await makeStreams(admin, 'smos-02', { maxBytes: 64 * 1024 * 1024, maxAgeSeconds: 600, replicas: 1 });
+  await createStreamsBucket(admin, 'smos-02', { maxBytes: 64 * 1024 * 1024, maxAgeSeconds: 600, replicas: 1 });
   const forger = await hosts().as('smos-01');
   const key = lockKey('smos-00', 'pool/forged');
   const receipt = `$KV.${statusBucket}.${receiptKey('smos-00', 'smos-02', 'forged00', 0)}`;

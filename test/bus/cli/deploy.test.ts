@@ -7,7 +7,7 @@ import { Kvm } from '@nats-io/kv';
 import { nkeys } from '@nats-io/transport-node';
 import { execa, execaSync } from 'execa';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { makeStreams } from '../../../lib/bus/channel/store/create-bucket.ts';
+import { createStreamsBucket } from '../../../lib/bus/channel/store/create-bucket.ts';
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { readStatus } from '../../../lib/bus/status/read.ts';
 import { hostsBucket, locksBucket, statusBucket, statusKey, subjects } from '../../../lib/bus/subjects.ts';
@@ -217,7 +217,11 @@ test('a leaf and a hub: the hub shows what a site sends', async () => {
 test('a site that was offline fetches its streams from the store at the hub', async () => {
   // its status bucket has no sources, so the site writes its receipts at the hub
   const { hub, leaf } = await startSites((at) => makeStatus(at, 1));
-  await makeStreams(await asAdmin(hub), 'src', { maxBytes: 256 * 1024 * 1024, maxAgeSeconds: 3600, replicas: 1 });
+  await createStreamsBucket(await asAdmin(hub), 'src', {
+    maxBytes: 256 * 1024 * 1024,
+    maxAgeSeconds: 3600,
+    replicas: 1,
+  });
   const { source, target } = await makeHosts();
   await run('sender', source, hub);
   await expect.poll(() => jobOf(hub, { channel: 'store' }), { timeout: 60_000, interval: 500 }).toBe('done');

@@ -1,6 +1,6 @@
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { expect, test } from 'vitest';
-import { makeStreams } from '../../../lib/bus/channel/store/create-bucket.ts';
+import { createStreamsBucket } from '../../../lib/bus/channel/store/create-bucket.ts';
 import { catalogBounds, readCatalog, readManifest, unbounded } from '../../../lib/bus/channel/store/manifests.ts';
 import { openReceipts } from '../../../lib/bus/channel/store/receipts.ts';
 import { isValue, lastMessages } from '../../../lib/bus/jetstream/read-bucket.ts';
@@ -19,7 +19,7 @@ const useAccount = async () => useBus(await newNatsAccount(), { wait: true });
 
 async function useStore() {
   const bus = await useAccount();
-  await makeStreams(bus, 'src', { maxBytes: 256 * mib, maxAgeSeconds: 3600, replicas: 1 });
+  await createStreamsBucket(bus, 'src', { maxBytes: 256 * mib, maxAgeSeconds: 3600, replicas: 1 });
   return { bus, bucket: await streamsOf(bus, 'src') };
 }
 

@@ -3,7 +3,7 @@ import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { checkLocks } from '../../../cli/commands/doctor/checks.ts';
-import { makeStreams } from '../../../lib/bus/channel/store/create-bucket.ts';
+import { createStreamsBucket } from '../../../lib/bus/channel/store/create-bucket.ts';
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { keepsEntries } from '../../../lib/bus/jetstream/kv-bucket.ts';
 import { openLocks } from '../../../lib/bus/locks/locks.ts';
@@ -157,7 +157,9 @@ test('a user that may make no bucket gets the command that makes it', async () =
       '--no-allow-rollup --deny-delete --deny-purge --max-msgs-per-subject 1 --max-age 30s --replicas 3',
     ),
   });
-  await expect(makeStreams(bus, 'src', { maxBytes: 2 ** 30, maxAgeSeconds: 60, replicas: 1 })).rejects.toMatchObject({
+  await expect(
+    createStreamsBucket(bus, 'src', { maxBytes: 2 ** 30, maxAgeSeconds: 60, replicas: 1 }),
+  ).rejects.toMatchObject({
     code: 'NOT_ALLOWED',
     message: mentions('nats object add zfs-streams-src'),
   });

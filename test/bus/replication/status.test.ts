@@ -105,7 +105,7 @@ test('of several targets the one that fails has the error once it was sent somet
   expect([none.exitCode, none.stdout]).toEqual([3, mentions('pool/none')]);
 }, 120_000);
 
-test('a resident sender keeps rows fresh without a job, and without a sender they become stale', async () => {
+test('a sender service keeps rows fresh without a job, and without a sender they become stale', async () => {
   const world = await useStatusWorld(natsUrl(), {});
   const [target] = world.targets;
   await world.source.zfs('create', 'pool/b');

@@ -1,7 +1,7 @@
 import { jetstreamManager } from '@nats-io/jetstream';
 import { expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
-import { makeStreams } from '../../../lib/bus/channel/store/create-bucket.ts';
+import { createStreamsBucket } from '../../../lib/bus/channel/store/create-bucket.ts';
 import { withRetry } from '../../../lib/bus/channel/store/retry.ts';
 import { streamsBucket } from '../../../lib/bus/subjects.ts';
 import type { ZpsendError } from '../../../schemas/errors.ts';
@@ -27,7 +27,7 @@ async function useCluster(size: number) {
 
 test('of three servers the store has three copies, of a size that each has room for, and one server may be lost', async () => {
   const { servers, bus, manager } = await useCluster(3);
-  expect(await makeStreams(bus, 'src', bounds)).toBe(256 * mib);
+  expect(await createStreamsBucket(bus, 'src', bounds)).toBe(256 * mib);
   const { config, cluster } = await manager.streams.info(stream);
   expect(config.num_replicas).toBe(3);
   const bucket = await streamsOf(bus, 'src');
@@ -40,13 +40,13 @@ test('of three servers the store has three copies, of a size that each has room 
 
 test('of two servers the store has one copy', async () => {
   const { bus, manager } = await useCluster(2);
-  expect(await makeStreams(bus, 'src', bounds)).toBe(256 * mib);
+  expect(await createStreamsBucket(bus, 'src', bounds)).toBe(256 * mib);
   expect((await manager.streams.info(stream)).config.num_replicas).toBe(1);
 });
 
 test('chunks that a lagging replica does not have yet do not count as missing', async () => {
   const { servers, bus, manager } = await useCluster(3);
-  await makeStreams(bus, 'src', { ...bounds, maxBytes: 256 * mib });
+  await createStreamsBucket(bus, 'src', { ...bounds, maxBytes: 256 * mib });
   const { cluster } = await manager.streams.info(stream);
   const jsz = z.object({ meta_cluster: z.object({ leader: z.string() }) });
   const { meta_cluster } = jsz.parse(await (await fetch(`${servers[0]?.monitor}/jsz`)).json());

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { makeStreams } from '../../../lib/bus/channel/store/create-bucket.ts';
+import { createStreamsBucket } from '../../../lib/bus/channel/store/create-bucket.ts';
 import { request } from '../../../lib/bus/rpc/request.ts';
 import { storedName, subjects } from '../../../lib/bus/subjects.ts';
 import { systemClock } from '../../../lib/time/clock.ts';
@@ -52,7 +52,7 @@ test('a job that is aborted while it stores reports that, and nothing of the str
 
 test('what is not added to for long, and whose job is dead, is deleted; the server tells for how long', async () => {
   const { fleet, bucket } = await useWorld();
-  await makeStreams(fleet.bus, 'src', { maxBytes: 2 ** 30, maxAgeSeconds: 3600, replicas: 1 });
+  await createStreamsBucket(fleet.bus, 'src', { maxBytes: 2 ** 30, maxAgeSeconds: 3600, replicas: 1 });
   const put = (id: string, at = 0) =>
     bucket.put(storedName({ kind: 'segment', id, at }), Buffer.alloc(500_000), 'left');
   const [{ name: old }, { name: living }, { name: growing }] = [

@@ -5,7 +5,7 @@ import { Objm } from '@nats-io/obj';
 import { headers } from '@nats-io/transport-node';
 import { expect, test } from 'vitest';
 import { storeConnection } from '../../../lib/bus/channel/store/connection.ts';
-import { makeStreams } from '../../../lib/bus/channel/store/create-bucket.ts';
+import { createStreamsBucket } from '../../../lib/bus/channel/store/create-bucket.ts';
 import { readCatalog } from '../../../lib/bus/channel/store/manifests.ts';
 import { openStreams, type StreamsBucket } from '../../../lib/bus/channel/store/object-bucket.ts';
 import { rejection, useBus } from '../../support/bus.ts';
@@ -19,7 +19,7 @@ const stream = 'OBJ_zfs-streams-src';
 async function useBucket(options: { config?: string; maxBytes?: number } = {}) {
   const server = await ownNatsServer({ jetstream: true, config: options.config ?? '' });
   const bus = await useBus(server.url, { wait: true });
-  await makeStreams(bus, 'src', { maxBytes: options.maxBytes ?? 256 * mib, maxAgeSeconds: 3600, replicas: 1 });
+  await createStreamsBucket(bus, 'src', { maxBytes: options.maxBytes ?? 256 * mib, maxAgeSeconds: 3600, replicas: 1 });
   const bucket = await streamsOf(bus, 'src');
   const manager = await jetstreamManager(bus.nc);
   const chunks = async () =>

@@ -43,13 +43,13 @@ export async function broadcast(
       room: () => least(living().map(({ room, rateLimit }) => Math.min(room, rateLimit?.room() ?? room))),
       send(bytes, flushed) {
         const to = living();
-        const parts = to.some(({ keep }) => !keep)
+        const parts = to.some(({ store }) => !store)
           ? dataPublications(subject, offset, bytes, dataConnection.maxPayload)
           : [];
         offset += bytes.length;
         for (const subscriber of to) {
           subscriber.take(bytes.length);
-          subscriber.keep?.(bytes);
+          subscriber.store?.(bytes);
           subscriber.rateLimit?.take(bytes.length);
         }
         if (parts.length === 0) {

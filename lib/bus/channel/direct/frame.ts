@@ -6,21 +6,18 @@
  *   abort  the body is the error as JSON
  *   ping   offset = bytes sent so far; no body
  *
- * All but data are words: they count only with the trailer that `authentic.ts` puts behind them.
+ * All types but data are control messages: valid only with the authenticator that `authentic.ts` appends.
  */
 export const headerBytes = 9;
-/**
- * What is published on a shared subject before any frame: a receiver reports that it arrived, since a server may let it subscribe, and bring it
- * nothing.
- */
+/** A probe, published before any frame. A receiver reports it, since a server may accept a subscription and deliver nothing. In bytes. */
 export const probeBytes = 1;
-/** The body of a word is no longer than this, in bytes. */
+/** The longest body of a control message, in bytes. */
 export const longestBody = 16 * 1024;
 
 const types = ['data', 'end', 'abort', 'ping'] as const;
 export type FrameType = (typeof types)[number];
 
-/** Undefined for a byte that is no type. */
+/** The type of a byte; undefined if no type has it. */
 export const frameTypeOf = (byte: number): FrameType | undefined => types[byte];
 
 export interface FrameHeader {
@@ -38,7 +35,7 @@ export function writeHeader(into: Buffer, at: number, type: FrameType, offset: n
   into.writeUInt32BE(offset % high, at + 5);
 }
 
-/** Reads the header at the beginning of a frame; undefined when it is none: too short, unknown type, an offset beyond 2^53. */
+/** Reads the header of a frame; undefined if it is too short, of an unknown type, or has an offset beyond 2^53. */
 export function readHeader(frame: Buffer): FrameHeader | undefined {
   if (frame.length < headerBytes) return undefined;
   const type = frameTypeOf(frame.readUInt8(0));
@@ -46,7 +43,7 @@ export function readHeader(frame: Buffer): FrameHeader | undefined {
   return type !== undefined && Number.isSafeInteger(offset) ? { type, offset } : undefined;
 }
 
-/** A whole frame that is not data, without its trailer. */
+/** A whole control message, without its authenticator. */
 export function controlFrame(type: Exclude<FrameType, 'data'>, offset: number, body = ''): Buffer {
   const frame = Buffer.alloc(headerBytes + Buffer.byteLength(body));
   writeHeader(frame, 0, type, offset);

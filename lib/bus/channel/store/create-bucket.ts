@@ -15,33 +15,32 @@ export interface BucketBounds {
   readonly replicas: number;
 }
 
-/**
- * JetStream reserves the size of a bucket, and lacks the space (10047; 10005 in a cluster, where it also means too few servers for the
- * replicas), or the account's limit is lower (10002).
- */
+/** JetStream reserves the bucket's size. 10047: no space. 10005: in a cluster, no space or too few servers. 10002: above the account's limit. */
 const isTooMuch = (thrown: unknown): boolean =>
   thrown instanceof JetStreamApiError && [10047, 10005, 10002].includes(thrown.code);
-/** A smaller bucket is useless, in bytes. */
+/** The smallest useful bucket, in bytes. */
 const leastBytes = 64 * 1024 * 1024;
 
 /**
- * Creates the bucket of a source's streams. Where JetStream lacks the space, the size is halved repeatedly. Where it has too few servers,
- * the bucket has one replica. A bucket that was created meanwhile is used.
+ * Creates the bucket of a source's streams. If JetStream lacks the space, the size is halved repeatedly. If it has too few servers,
+ * the bucket has one replica. An existing bucket is used as it is.
  * @returns its size in bytes
  */
-export function makeStreams(at: JetStreamAt, source: string, bounds: BucketBounds): Promise<number> {
-  return withReplicas((replicas) => makeWith(at, source, { ...bounds, replicas }), bounds.replicas).catch((thrown) => {
-    const error = translate(thrown, `creating ${streamsBucket(source)}`);
-    if (error.code !== 'NOT_ALLOWED') throw error;
-    throw new ZpsendError(
-      'NOT_ALLOWED',
-      `there is no store ${streamsBucket(source)}, and this user may not create it. An administrator does so once: ` +
-        `nats object add ${streamsBucket(source)} --max-bucket-size 16GB --ttl 168h --replicas 3 (1 on a server alone). ${error.message}`,
-    );
-  });
+export function createStreamsBucket(at: JetStreamAt, source: string, bounds: BucketBounds): Promise<number> {
+  return withReplicas((replicas) => createHalving(at, source, { ...bounds, replicas }), bounds.replicas).catch(
+    (thrown) => {
+      const error = translate(thrown, `creating ${streamsBucket(source)}`);
+      if (error.code !== 'NOT_ALLOWED') throw error;
+      throw new ZpsendError(
+        'NOT_ALLOWED',
+        `there is no store ${streamsBucket(source)}, and this user may not create it. An administrator does so once: ` +
+          `nats object add ${streamsBucket(source)} --max-bucket-size 16GB --ttl 168h --replicas 3 (1 on a server alone). ${error.message}`,
+      );
+    },
+  );
 }
 
-async function makeWith(at: JetStreamAt, source: string, bounds: BucketBounds): Promise<number> {
+async function createHalving(at: JetStreamAt, source: string, bounds: BucketBounds): Promise<number> {
   const buckets = new Objm(jetStreamOf(at, timing.store.answerMs));
   for (let bytes = bounds.maxBytes; ; bytes = Math.floor(bytes / 2)) {
     try {

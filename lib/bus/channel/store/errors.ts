@@ -2,29 +2,29 @@ import { type ErrorBody, hasReason, ZpsendError } from '../../../../schemas/erro
 import type { Manifest } from '../../../../schemas/stored.ts';
 import { streamsBucket } from '../../subjects.ts';
 
-/** Of a stream that shares its read with receivers. */
+/** For a stored stream that delays the receivers that share its read. */
 export const tooSlow = new ZpsendError(
   'STREAM_BROKEN',
   'receivers of the same stream had to wait for the store, so it is stored from a separate stream',
 );
 
-/** Of a stream that another job was to store. A stream that is too large for one job is too large for another. */
-export const notKept = (error: ErrorBody): ErrorBody =>
+/** For a stream that another job stores. A stream that is too large for one job is too large for another. */
+export const otherJobFailed = (error: ErrorBody): ErrorBody =>
   hasReason(error, 'NO_SPACE', 'too-large')
     ? error
     : new ZpsendError('STREAM_BROKEN', `another job was to store this stream, and failed: ${error.message}`).toBody();
 
-export const crowded = (source: string): ZpsendError =>
+export const spaceTaken = (source: string): ZpsendError =>
   new ZpsendError('STREAM_BROKEN', `the store of ${source} is full, and another stream waits for space in it`);
 
-export const noRoom = (source: string): ErrorBody =>
+export const storeFull = (source: string): ErrorBody =>
   new ZpsendError(
     'NO_SPACE',
-    `the store of ${source} is full; it continues when a target has received something`,
+    `the store of ${source} is full; sending continues when a target has received a stored stream`,
   ).toBody();
 
-/** The error of a stream that waited for space in vain. Other errors are returned unchanged. */
-export const inVain = (error: ZpsendError, source: string, patienceMs: number): ZpsendError =>
+/** The error of a stream that waited for space until its patience ended. Other errors are returned unchanged. */
+export const waitedTooLong = (error: ZpsendError, source: string, patienceMs: number): ZpsendError =>
   hasReason(error, 'NO_SPACE', 'store-full')
     ? new ZpsendError(
         'NO_SPACE',
@@ -35,13 +35,13 @@ export const inVain = (error: ZpsendError, source: string, patienceMs: number): 
       )
     : error;
 
-/** The part for the streams themselves. The rest is for subjects, headers and known targets. */
+/** The share of the store for segments; the rest holds subjects, headers and known targets. */
 const share = 0.98;
 
 /** Would so many bytes fit into an empty store? */
 export const fitsInto = (bound: number, bytes: number): boolean => bytes <= bound * share;
 
-/** It would fill the store, and wait for ever. @param what snapshot and targets */
+/** For a stream that would fill the store and wait for ever. @param what snapshot and targets */
 export const tooLarge = (what: string, source: string, bound = 0): ZpsendError =>
   new ZpsendError(
     'NO_SPACE',

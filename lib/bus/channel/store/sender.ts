@@ -6,29 +6,39 @@ import { storedName } from '../../subjects.ts';
 import type { ChannelSender } from '../channel.ts';
 import type { RateLimit } from '../rate-limit.ts';
 import { deleteStored } from './delete-stream.ts';
-import { crowded, fitsInto, inVain, noRoom, notKept, titleOf, tooLarge, tooSlow } from './errors.ts';
+import {
+  fitsInto,
+  otherJobFailed,
+  spaceTaken,
+  storeFull,
+  titleOf,
+  tooLarge,
+  tooSlow,
+  waitedTooLong,
+} from './errors.ts';
 import type { StoredObject, StreamsBucket } from './object-bucket.ts';
 import { withRetry } from './retry.ts';
 import { SegmentWriter } from './segment-writer.ts';
-import type { Room } from './wait-for-space.ts';
+import type { SpaceQueue } from './wait-for-space.ts';
 
 export interface StoreSenderOptions {
   readonly id: string;
   /** The targets that fetch the stream. */
   readonly targets: Manifest['targets'];
-  /** How long a bucket that is full or unreachable is waited for, in milliseconds. */
+  /** How long to wait for a full or unreachable bucket, in milliseconds. */
   readonly patienceMs: number;
   readonly rateLimit?: RateLimit | undefined;
-  /** Called once, when it has to wait for space. */
+  /** Called once, when the stream first waits for space. */
   readonly onFull?: () => void;
-  /** Of all streams that go into this store. */
-  readonly room: Room;
+  /** Shared by all streams of this store. */
+  readonly spaceQueue: SpaceQueue;
   /** Bytes that the store may hold. */
   readonly bound?: number | undefined;
-  /** Given the deletion of a stream that failed; it never rejects. */
+  /** Called with the deletion of a failed stream's segments; the promise never rejects. */
   readonly clearing?: (cleared: Promise<void>) => void;
-  /** Bytes of a segment, and how many are held in memory. */
+  /** Bytes of a segment. */
   readonly segment?: number;
+  /** Segments held in memory at most. */
   readonly ahead?: number;
   readonly clock?: Clock;
 }
@@ -37,7 +47,7 @@ const defaultSegment = 16 * 1024 * 1024;
 /** One is filled while the others are being stored. */
 const defaultAhead = 5;
 
-type Keeping = NonNullable<ChannelSender['keeping']>;
+type StreamStorage = NonNullable<ChannelSender['storage']>;
 
 /**
  * The sender's end of the store channel. It puts the stream into segments, and stores the manifest that names them only when all are
@@ -55,18 +65,18 @@ class StoreSender implements ChannelSender {
   readonly #waiting = new Set<() => void>();
   readonly #stop = new AbortController();
   #targets: Manifest['targets'];
-  /** The last manifest put, which never rejects. */
+  /** The upload of the manifest; it never rejects. */
   #publishing: Promise<void> | undefined;
   #hasEnded = false;
   #isSettled = false;
-  /** Puts that wait for space. */
+  /** Uploads that wait for space. */
   #full = 0;
   #wasFull = false;
-  /** Takes this one's targets out of the other one that stores the stream instead. */
-  #withdraw: (() => void) | undefined;
+  /** Set once another job stores this stream for this job; removes this job's targets from that job's manifest. */
+  #removeTargets: (() => void) | undefined;
   sent = 0;
   over: ErrorBody | undefined;
-  // it waits for no receiver, and slows none
+  // no receiver reads this channel now, so none is idle
   readonly idleMs = 0;
 
   constructor(bucket: StreamsBucket, options: StoreSenderOptions) {
@@ -91,32 +101,32 @@ class StoreSender implements ChannelSender {
   }
 
   get consumed(): number {
-    return this.#withdraw ? this.sent : this.#writer.stored;
+    return this.#removeTargets ? this.sent : this.#writer.stored;
   }
 
   get room(): number {
     if (this.over || this.#hasEnded) return 0;
-    return this.#withdraw ? Number.POSITIVE_INFINITY : this.#writer.room;
+    return this.#removeTargets ? Number.POSITIVE_INFINITY : this.#writer.room;
   }
 
   get waiting(): ErrorBody | undefined {
-    return this.#full > 0 ? noRoom(this.#bucket.source) : undefined;
+    return this.#full > 0 ? storeFull(this.#bucket.source) : undefined;
   }
 
   get final(): Promise<CreditFinal> {
     return this.#final.promise;
   }
 
-  get keeping(): Keeping {
-    return { leaveTo: (other) => this.#leaveTo(other), keepFor: (targets) => this.#keepFor(targets) };
+  get storage(): StreamStorage {
+    return { delegateTo: (other) => this.#delegateTo(other), addTargets: (targets) => this.#addTargets(targets) };
   }
 
   take(bytes: number): void {
     this.sent += bytes;
   }
 
-  keep(bytes: Buffer): void {
-    if (!this.#withdraw && !this.over) this.#writer.write(bytes);
+  store(bytes: Buffer): void {
+    if (!this.#removeTargets && !this.over) this.#writer.write(bytes);
   }
 
   flushed(): void {}
@@ -137,7 +147,7 @@ class StoreSender implements ChannelSender {
   end(): void {
     if (this.#isSettled || this.#hasEnded) return;
     this.#hasEnded = true;
-    if (this.#withdraw) return;
+    if (this.#removeTargets) return;
     this.#writer.flush();
     this.#finish();
   }
@@ -156,7 +166,7 @@ class StoreSender implements ChannelSender {
     if (final.type === 'failed') {
       this.over = final.error;
       this.#stop.abort();
-      this.#withdraw?.();
+      this.#removeTargets?.();
       const cleared = this.#clear();
       this.#options.clearing?.(cleared);
     }
@@ -168,7 +178,7 @@ class StoreSender implements ChannelSender {
     for (const advance of [...this.#waiting]) advance();
   }
 
-  /** Deletes what is stored of a failed stream. The sender's store maintenance deletes later what cannot be deleted now. */
+  /** Deletes a failed stream's objects. What remains is deleted by store maintenance. */
   async #clear(): Promise<void> {
     await this.#writer.idle();
     await this.#publishing;
@@ -178,7 +188,7 @@ class StoreSender implements ChannelSender {
   }
 
   #failStore(thrown: unknown): void {
-    this.abort(inVain(ZpsendError.from(thrown), this.#bucket.source, this.#options.patienceMs).toBody());
+    this.abort(waitedTooLong(ZpsendError.from(thrown), this.#bucket.source, this.#options.patienceMs).toBody());
   }
 
   #retry<T>(work: () => Promise<T>): Promise<T> {
@@ -187,12 +197,12 @@ class StoreSender implements ChannelSender {
   }
 
   #onFull(isFull: boolean): void {
-    const { id, room, onFull } = this.#options;
+    const { id, spaceQueue, onFull } = this.#options;
     this.#full += isFull ? 1 : -1;
-    if (this.#full === 0) room.release(id);
+    if (this.#full === 0) spaceQueue.release(id);
     if (!isFull || this.#isSettled) return;
-    if (!room.claim(id)) {
-      this.abort(crowded(this.#bucket.source).toBody());
+    if (!spaceQueue.claim(id)) {
+      this.abort(spaceTaken(this.#bucket.source).toBody());
       return;
     }
     if (!this.#wasFull) onFull?.();
@@ -233,28 +243,30 @@ class StoreSender implements ChannelSender {
     };
     const name = storedName({ kind: 'manifest', id });
     await this.#retry(async () => {
-      // another instance that took this one's job for dead may have deleted them
+      // another instance may have taken this job for dead and deleted its segments
       if (!(await this.#bucket.areWhole(objects)))
         throw new ZpsendError('STREAM_BROKEN', 'segments of it were deleted while it was being stored');
       await this.#bucket.put(name, Buffer.from(JSON.stringify(manifest)), titleOf(this.#targets));
     });
   }
 
-  #leaveTo(other: Keeping): void {
-    const kept = other.keepFor(this.#targets);
-    this.#withdraw = kept.withdraw;
-    void kept.final.then((final) =>
+  #delegateTo(other: StreamStorage): void {
+    const shared = other.addTargets(this.#targets);
+    this.#removeTargets = shared.removeTargets;
+    void shared.final.then((final) =>
       this.#settle(
-        final.type === 'failed' ? { type: 'failed', error: notKept(final.error) } : { ...final, bytes: this.sent },
+        final.type === 'failed'
+          ? { type: 'failed', error: otherJobFailed(final.error) }
+          : { ...final, bytes: this.sent },
       ),
     );
   }
 
-  #keepFor(more: Manifest['targets']): ReturnType<Keeping['keepFor']> {
+  #addTargets(more: Manifest['targets']): ReturnType<StreamStorage['addTargets']> {
     this.#targets = [...this.#targets, ...more];
-    const withdraw = (): void => {
+    const removeTargets = (): void => {
       this.#targets = this.#targets.filter((target) => !more.includes(target));
     };
-    return { final: this.final, withdraw };
+    return { final: this.final, removeTargets };
   }
 }

@@ -2,15 +2,15 @@
  * The turn to wait for space in a full store. Only one stream waits: two incomplete ones would block each other, since no target can
  * receive either.
  */
-export interface Room {
+export interface SpaceQueue {
   /** Does any stream wait? */
   readonly isWaitedFor: boolean;
-  /** @returns false where another stream waits */
+  /** Takes the turn. @returns false if another stream has it */
   claim(id: string): boolean;
   release(id: string): void;
 }
 
-export function openRoom(): Room {
+export function openSpaceQueue(): SpaceQueue {
   let owner: string | undefined;
   return {
     get isWaitedFor() {

@@ -67,8 +67,8 @@ export function openSession(order: SessionOrder, step: Step): FanOutSession {
     const subject = subjects.shared(order.host, order.id);
     for (const { receiver } of joined) receiver.share(subject);
     // a stream that several targets fetch later is stored once
-    const [first, ...others] = joined.flatMap(({ receiver }) => receiver.keeping ?? []);
-    if (first) for (const other of others) other.leaveTo(first);
+    const [first, ...others] = joined.flatMap(({ receiver }) => receiver.storage ?? []);
+    if (first) for (const other of others) other.delegateTo(first);
     try {
       return startRead(order, {
         stream: streamOf(step),

@@ -95,7 +95,7 @@ describe('the state of a row', () => {
   test.each<[string, string, Partial<StatusEntry>, number, number | undefined]>([
     ['after 26 h without an interval', 'stale', current, 26 * hour, undefined],
     ['and not before', 'current', current, 26 * hour - 61, undefined],
-    ['after twice the interval of a resident sender, and a minute', 'stale', tenMinutes, 1201, undefined],
+    ['after twice the interval of a sender service, and a minute', 'stale', tenMinutes, 1201, undefined],
     ['and not before', 'current', tenMinutes, 1199, undefined],
     ['after --stale', 'current', tenMinutes, 1200, 2 * hour],
     ['after --stale', 'stale', tenMinutes, 600, 300],

@@ -51,7 +51,7 @@ const left = ({ names, withChunks }: ReturnType<typeof storeWith>): string[] =>
   [...new Set([...names, ...withChunks])].sort();
 const all = [`${killed}/000000`, `${killed}/000001`, `${living}/000000`];
 
-describe('a resident sender', () => {
+describe('a sender service', () => {
   test('deletes orphans that are found in every round for a minute, and no pieces of a running job', async () => {
     const store = storeWith({ isBrief: false, livingJobs: async () => new Set(['living0001']) });
     await store.round();

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { StoredObject, StreamsBucket } from '../../../../../../lib/bus/channel/store/object-bucket.ts';
 import { openStoreSender, type StoreSenderOptions } from '../../../../../../lib/bus/channel/store/sender.ts';
-import { openRoom } from '../../../../../../lib/bus/channel/store/wait-for-space.ts';
+import { openSpaceQueue } from '../../../../../../lib/bus/channel/store/wait-for-space.ts';
 import { ZpsendError } from '../../../../../../schemas/errors.ts';
 import { type Manifest, manifestSchema } from '../../../../../../schemas/stored.ts';
 import { manualClock } from '../../../../../support/manual-clock.ts';
@@ -37,13 +37,13 @@ function storeWith(options: Partial<StoreSenderOptions> = {}) {
     },
   } as unknown as StreamsBucket;
   const sender = openStoreSender(bucket, {
-    ...{ id: 'stream1', targets, patienceMs: 1000, room: openRoom(), segment, ahead: 3, clock },
+    ...{ id: 'stream1', targets, patienceMs: 1000, spaceQueue: openSpaceQueue(), segment, ahead: 3, clock },
     clearing: (cleared) => void clears.push(cleared),
     ...options,
   });
   const send = (bytes: number) => {
     sender.take(bytes);
-    sender.keep?.(Buffer.alloc(bytes));
+    sender.store?.(Buffer.alloc(bytes));
   };
   /** Completes a put, or fails it. */
   const settle = async (name: string, error?: ZpsendError) => {
@@ -151,7 +151,7 @@ describe('a stream that is being stored', () => {
 
   test('can be left to another one, whose manifest then names both targets', async () => {
     const [first, second] = [storeWith(), storeWith({ id: 'stream2', targets: more })];
-    if (first.sender.keeping) second.sender.keeping?.leaveTo(first.sender.keeping);
+    if (first.sender.storage) second.sender.storage?.delegateTo(first.sender.storage);
     for (const { send, sender } of [first, second]) {
       send(segment);
       sender.end();
@@ -165,7 +165,7 @@ describe('a stream that is being stored', () => {
 
   test('that was left to another one removes its target from it when it fails', async () => {
     const [first, second] = [storeWith(), storeWith({ id: 'stream2', targets: more })];
-    if (first.sender.keeping) second.sender.keeping?.leaveTo(first.sender.keeping);
+    if (first.sender.storage) second.sender.storage?.delegateTo(first.sender.storage);
     second.sender.close();
     first.send(segment);
     first.sender.end();
