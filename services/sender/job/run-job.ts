@@ -27,8 +27,8 @@ type PlannedRun = Planned & { delivery: Delivery };
  */
 export async function runJob(run: JobRun): Promise<Outcome> {
   const { context, deps, jobLog } = run;
-  // the start of a successor is not answered, so only the running job may refuse its request
-  const fault = requestFault(context);
+  // the request of any other job is validated before it starts; the start of a successor has no answer
+  const fault = deps.takesOver === undefined ? undefined : requestFault(context);
   if (fault) return fault;
   checkRequest(deps.allow, context, deps.from);
   const { plans, delivery } = await firstPlan(run);
