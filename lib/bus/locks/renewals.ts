@@ -71,7 +71,6 @@ export function openRenewals(
   let current = revision;
   let under: Promise<void> = Promise.resolve();
   const { wake, changed } = openChange();
-
   const learnTtl = async (): Promise<void> => {
     // where it cannot be read, or has no end any more, what was known is the safe side
     times = timesFor((await ttlNow()) ?? times.ttl);
