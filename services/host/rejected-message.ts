@@ -6,7 +6,7 @@ import type { LogFields } from './log.ts';
  * @param host who should have sent it
  */
 export const forgedWord = (transfer: string, host: string): [LogEvent, string, LogFields] => [
-  'word.forged',
+  'control-message.forged',
   `ignored a word of transfer ${transfer} that ${host} has not sent, or not now: another user of NATS publishes in its name`,
   { transfer },
 ];

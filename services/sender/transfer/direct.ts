@@ -109,7 +109,7 @@ async function receivesShared(
   if (reach === 'unreached') {
     unreached.set(dataConnection, new Map(unreached.get(dataConnection)).set(target, clock.now()));
     log.info(
-      'fan-out.not-heard',
+      'fan-out.not-received',
       `${target} does not receive the shared subject of ${host}, so its streams are read separately (zpsend deploy permissions ${target} --from ${host})`,
       { target },
     );

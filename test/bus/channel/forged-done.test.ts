@@ -112,8 +112,8 @@ test('done in the receiver’s name moves nothing: not the job, its status, its 
     forge(pair, `${job}t1`, two, await bytes());
     expect(await moved(pair, job)).toEqual(before);
   }
-  await sender.logged('word.forged');
-  await receiver.logged('word.forged');
+  await sender.logged('control-message.forged');
+  await receiver.logged('control-message.forged');
   // the true receive ends, and no word of it comes any more
   await receiver.end('SIGKILL');
   await gate.open('receive');
@@ -129,7 +129,7 @@ test('done in the receiver’s name moves nothing: not the job, its status, its 
     .poll(() => moved(pair, job), { timeout: 15_000 })
     .toEqual({ isDone: true, held: [''], cursors: [two], sent: two, lag: 0 });
   // each transfer reports it once
-  const reported = sender.lines('word.forged', { transfer: `${job}t1` });
+  const reported = sender.lines('control-message.forged', { transfer: `${job}t1` });
   expect(reported).toHaveLength(1);
 });
 

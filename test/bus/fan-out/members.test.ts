@@ -91,7 +91,7 @@ test.each([
       const state = async () => sendStatusSchema.parse(await ask(subjects.send('src', 'status'), { job })).jobs[0];
       await expect.poll(state, { timeout: 60_000 }).toMatchObject({ state: 'done', done: 2 });
     }
-    expect(src.running.lines('fan-out.not-heard').map(({ target }) => target)).toEqual(['two']);
+    expect(src.running.lines('fan-out.not-received').map(({ target }) => target)).toEqual(['two']);
     for (const { host } of others)
       expect(await host.zfs('list', '-Hp', '-t', 'snapshot', '-o', 'name')).toBe('pool/a@1\npool/a@2');
     await spy.nc.flush();
