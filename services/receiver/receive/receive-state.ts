@@ -3,14 +3,14 @@ import type { ErrorBody } from '../../../schemas/errors.ts';
 /**
  * The states of one receive: `next(state, event) -> [state, effects]`. A runner performs the effects.
  *
- *   locking -> looking -> ready -> (preparing) -> receiving -> closing -> verifying -> releasing -> over
+ *   locking -> checking -> ready -> (preparing) -> receiving -> closing -> verifying -> releasing -> over
  *
  * Nothing on the target changes before the first frame has arrived in `ready` (I11). A failure while `zfs receive` runs leads through
  * `stopping`, which waits for its exit, so that the lock is never released under a running receive (I13).
  */
 export type ReceivePhase =
   | 'locking'
-  | 'looking'
+  | 'checking'
   | 'ready'
   | 'preparing'
   | 'receiving'
@@ -100,12 +100,12 @@ export function next(state: ReceiveState, event: ReceiveEvent): Next {
   switch (state.phase) {
     case 'locking':
       if (event.type === 'locked') {
-        return state.error ? to(state, 'releasing', 'refuse', 'release') : to(state, 'looking', 'inspect');
+        return state.error ? to(state, 'releasing', 'refuse', 'release') : to(state, 'checking', 'inspect');
       }
       if (event.type === 'refused') return to({ ...state, error: event.error }, 'over', 'refuse');
       // the answer about the lock is under way, and may be a lock to release
       return isFailure(event) ? [{ ...state, error: event.error }] : [state];
-    case 'looking':
+    case 'checking':
       if (event.type === 'accepted') return to({ ...state, prepare: event.prepare }, 'ready', 'grant');
       if (event.type === 'refused' || isFailure(event)) {
         return to({ ...state, error: event.error }, 'releasing', 'refuse', 'release');

@@ -31,7 +31,7 @@ type EventType = ReceiveEvent['type'];
 const states: Record<Name, ReceiveState> = {
   locking: begin,
   'locking, failed': { ...begin, error: earlier },
-  looking: { phase: 'looking', prepare: 'nothing' },
+  checking: { phase: 'checking', prepare: 'nothing' },
   ready: { phase: 'ready', prepare: 'nothing' },
   'ready to discard': { phase: 'ready', prepare: 'discard' },
   'ready to make parents': { phase: 'ready', prepare: 'make-parents' },
@@ -97,7 +97,7 @@ const preparingFailed: Cell = [{ phase: 'preparing', error }];
 const table: Record<Name, Record<EventType, Cell>> = {
   locking: {
     ...stray,
-    locked: [{ phase: 'looking' }, 'inspect'],
+    locked: [{ phase: 'checking' }, 'inspect'],
     refused: [{ phase: 'over', error }, 'refuse'],
     broken: lockingFailed,
     'lease-lost': lockingFailed,
@@ -113,7 +113,7 @@ const table: Record<Name, Record<EventType, Cell>> = {
     'receive-failed': lockingFailed,
     'not-verified': lockingFailed,
   },
-  looking: {
+  checking: {
     ...stray,
     accepted: [{ phase: 'ready', prepare: 'nothing' }, 'grant'],
     refused,
@@ -193,7 +193,7 @@ describe.each(Object.entries(table))('a receive that is %s', (name, cells) => {
 test.each(['discard', 'make-parents', 'clear'] as const)(
   'the receive prepares the target as its inspection requires: %s',
   (prepare) => {
-    const [accepted] = next(states.looking, { type: 'accepted', prepare });
+    const [accepted] = next(states.checking, { type: 'accepted', prepare });
     expect(accepted).toMatchObject({ phase: 'ready', prepare });
   },
 );
