@@ -156,7 +156,7 @@ export const noteSchema = z.strictObject({
    * - `rollback`: the target is rolled back to a snapshot, and newer ones are destroyed
    * - `rename`: a dataset of the target is renamed
    * - `unseen`: the target does not answer, and its state is unknown
-   * - `held`: the target cannot receive its stored streams
+   * - `store-blocked`: the target cannot receive its stored streams
    * - `vanished`: a planned snapshot is gone from the source, and was not sent
    * - `read-only-source`: the source's pool is imported read-only, so there are neither holds nor cursors
    * - `features`: the target's pool lacks a feature that streams may need
@@ -173,14 +173,14 @@ export const noteSchema = z.strictObject({
     'rollback',
     'rename',
     'unseen',
-    'held',
+    'store-blocked',
     'vanished',
     'read-only-source',
     'features',
     'unknown-beginning',
     'unchecked',
   ]),
-  /** On the source; for `placeholder`, `modified`, `rollback`, `rename` and `held` on the target. */
+  /** On the source; for `placeholder`, `modified`, `rollback`, `rename` and `store-blocked` on the target. */
   dataset: datasetSchema,
   message: z.string(),
 });

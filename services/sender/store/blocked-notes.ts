@@ -29,7 +29,7 @@ function notesOf(blocked: readonly BlockedStream[]): Note[] {
     const more = others.length > 0 ? `, and for ${others.length} more datasets,` : '';
     const reason = `${error.code}: ${error.message.slice(0, longestMessage)}`;
     const message = `streams for ${start.targetDataset}${more} on ${target} are still in the store: ${reason}`;
-    return [{ kind: 'held' as const, dataset: start.targetDataset, message }];
+    return [{ kind: 'store-blocked' as const, dataset: start.targetDataset, message }];
   });
 }
 

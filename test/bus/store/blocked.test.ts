@@ -45,7 +45,7 @@ test('a blocked stream is reported by the target, the next job and the status un
   await snapshot(src, 1_000_000, '2');
   const job = await send(world);
   expect(job).toMatchObject({ state: 'done', channel: 'store', done: 1 });
-  expect(job.notes).toEqual([{ kind: 'held', dataset: 'pool/a', message: mentions('pool') }]);
+  expect(job.notes).toEqual([{ kind: 'store-blocked', dataset: 'pool/a', message: mentions('pool') }]);
   await expect
     .poll(() => rowOf(world, 'dst'), { timeout: 20_000 })
     .toMatchObject({ stored: { name: '2' }, error: why });
@@ -110,7 +110,7 @@ test('a receiver that is online and does not claim its streams is reported', asy
   expect(await notes(0)).toEqual([]);
   const other = await startReceiver(world, { ZPSEND_ALLOW: 'elsewhere=pool' });
   const why = mentions('TIMEOUT', 'dst', 'src', 'receive.allow');
-  expect(await notes(0)).toEqual([{ kind: 'held', dataset: 'pool/a', message: why }]);
+  expect(await notes(0)).toEqual([{ kind: 'store-blocked', dataset: 'pool/a', message: why }]);
   expect(await notes(60_000)).toEqual([]);
   await other.end();
   await dst.zpool('destroy', 'pool');
