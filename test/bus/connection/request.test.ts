@@ -37,7 +37,10 @@ describe('one request', () => {
   test('without a subscriber is UNREACHABLE at once', async () => {
     const bus = await useAll();
     const error = await rejection(request(bus, 'zfs.absent.info', {}, anything, 30_000));
-    expect(error).toMatchObject({ code: 'UNREACHABLE', details: { subject: 'zfs.absent.info' } });
+    expect(error).toMatchObject({
+      code: 'UNREACHABLE',
+      details: { subject: 'zfs.absent.info', reason: 'no-responders' },
+    });
     expect(error.message).toEqual(mentions('zfs.absent.info'));
   });
 

@@ -152,6 +152,7 @@ test('a user that may make no bucket gets the command that makes it', async () =
   const bus = await useBus(server.url, { env: { NATS_URL: server.url, NATS_USER: 'a', NATS_PASSWORD: 'b' } });
   await expect(openLocks(bus, 30)).rejects.toMatchObject({
     code: 'UNREACHABLE',
+    details: { reason: 'bucket-denied', bucket: locksBucket },
     message: mentions(
       'nats stream add KV_zfs-locks',
       '--no-allow-rollup --deny-delete --deny-purge --max-msgs-per-subject 1 --max-age 30s --replicas 3',

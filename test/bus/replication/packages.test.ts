@@ -204,8 +204,9 @@ test('a receiver with room for one takes the datasets in turn, and no dataset fa
   await fleet.start('receiver', target, { ...slow, ZPSEND_MAX_CONCURRENT: '1' });
   const sender = await fleet.start('sender', source, { ZPSEND_PATIENCE_SECONDS: '0', ZPSEND_PARALLEL: '3' });
   const id = await fleet.begin('smos-01', tree);
-  const isWaiting = async () => Object.values(statesOf(await fleet.status('smos-01', id))).includes('waiting');
-  await expect.poll(isWaiting, { timeout: 20_000 }).toBe(true);
+  const waiting = async () =>
+    (await fleet.status('smos-01', id))?.datasets.list.find(({ state }) => state === 'waiting')?.error;
+  await expect.poll(waiting, { timeout: 20_000 }).toMatchObject({ code: 'BUSY', details: { reason: 'queued' } });
   expect(await fleet.ended('smos-01', id)).toMatchObject({ state: 'done', done: 7 });
   expect(sender.lines('job.waiting', { code: 'BUSY' })).not.toEqual([]);
   expect(await everything(target, 'pool/tree')).toEqual(await everything(source, 'pool/tree'));

@@ -6,7 +6,14 @@ import { onEvents, publishEvent } from '../../../lib/bus/events/events.ts';
 import { openLocks } from '../../../lib/bus/locks/locks.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
 import { timing } from '../../../lib/time/timing.ts';
-import { fanStartedSchema, type Job, jobAbortedSchema, jobSchema, sendStartedSchema } from '../../../schemas/job.ts';
+import {
+  fanStartedSchema,
+  type Job,
+  jobAbortedSchema,
+  jobSchema,
+  sendStartedSchema,
+  sendStatusSchema,
+} from '../../../schemas/job.ts';
 import { newId } from '../../../services/host/ids.ts';
 import { type Fleet, quick, useFleet } from '../../support/fleet.ts';
 import { mentions } from '../../support/mentions.ts';
@@ -114,7 +121,13 @@ test('a sender that was only stopped for a while ends its job when it sees the s
   await successor?.logged('job.taken-over');
   process.kill(isolated.pid, 'SIGCONT');
   await isolated.logged('job.failed', { code: 'ABORTED' });
-  expect((await ended(world, id)).takesOver).toBe(id);
+  const job = await ended(world, id);
+  expect(job.takesOver).toBe(id);
+  const instance = isolated.lines('service.ready')[0]?.instance ?? '';
+  const atIsolated = subjects.instance(subjects.send('src', 'status'), instance);
+  const { jobs } = await world.fleet.ask(atIsolated, {}, sendStatusSchema);
+  const details = { reason: 'taken-over', successor: job.job };
+  expect(jobs.find((one) => one.job === id)?.error).toMatchObject({ code: 'ABORTED', details });
   await allArrived(world);
 });
 

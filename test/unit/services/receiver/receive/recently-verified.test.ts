@@ -30,3 +30,14 @@ test('the record lasts for a minute', async () => {
   await clock.advance(1);
   expect(verified.isNewest('tank/a', '11')).toBe(false);
 });
+
+test('old records are deleted with the next new one', () => {
+  let now = 0;
+  const verified = openRecentlyVerified({ now: () => now });
+  verified.add('tank/a', '11');
+  now = 60_001;
+  verified.add('tank/b', '1');
+  // a clock that went back would show a record that is still there
+  now = 0;
+  expect(verified.isNewest('tank/a', '11')).toBe(false);
+});

@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import ts from 'typescript';
 import { describe, expect, test } from 'vitest';
 import {
   type Deletion,
@@ -148,11 +149,48 @@ describe('deletion', () => {
 test('nothing else deletes from a store', async () => {
   const root = resolve(import.meta.dirname, '../../../../../..');
   const files = (await Promise.all(['lib', 'services', 'cli'].map((folder) => listed(root, folder)))).flat();
-  const deleting = await Promise.all(
-    files.map(async (file) => (/\bbucket\.remove\b/.test(await readFile(join(root, file), 'utf8')) ? [file] : [])),
+  const uses = await Promise.all(
+    files.map(async (file) => removesIn(await readFile(join(root, file), 'utf8')).map((use) => `${file}: ${use}`)),
   );
-  expect(deleting.flat()).toEqual(['lib/bus/channel/store/delete-stream.ts']);
+  // leases and receipts are entries of other buckets
+  expect(uses.flat().sort()).toEqual([
+    'lib/bus/channel/store/delete-stream.ts: bucket.remove',
+    'lib/bus/locks/lease.ts: entries.remove',
+    'services/receiver/store/poll.ts: receipts.remove',
+  ]);
 });
+
+test.each([
+  ['this.#bucket.remove(name)', ['this.#bucket.remove']],
+  ['store?.remove(name)', ['store?.remove']],
+  ["store['remove'](name)", ["store['remove']"]],
+  ['names.map(bucket.remove)', ['bucket.remove']],
+  ['const { remove } = bucket;', ['remove']],
+  ['const { remove: drop } = bucket;', ['remove: drop']],
+  ['function drop({ remove }: StreamsBucket) {}', ['remove']],
+  ['const all = { remove: async () => {} }; // bucket.remove', []],
+])('a use of a deletion is found: %s', (text, uses) => {
+  expect(removesIn(text)).toEqual(uses);
+});
+
+/** The accesses to members of the name `remove`, which is the deletion of a store. */
+function removesIn(text: string): string[] {
+  if (!text.includes('remove')) return [];
+  const source = ts.createSourceFile('a.ts', text, ts.ScriptTarget.Latest, true);
+  const uses: string[] = [];
+  const visit = (node: ts.Node): void => {
+    const member =
+      (ts.isPropertyAccessExpression(node) && node.name.text) ||
+      (ts.isElementAccessExpression(node) &&
+        ts.isStringLiteralLike(node.argumentExpression) &&
+        node.argumentExpression.text) ||
+      (ts.isBindingElement(node) && (node.propertyName ?? node.name).getText());
+    if (member === 'remove') uses.push(node.getText());
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  return uses;
+}
 
 const listed = async (root: string, folder: string): Promise<string[]> =>
   (await readdir(join(root, folder), { recursive: true, withFileTypes: true }))
