@@ -21,7 +21,7 @@ export interface Permissions {
 export interface Roles {
   readonly sender: boolean;
   readonly receiver: boolean;
-  /** Hosts that it may order to send, within their `send.allow`. */
+  /** Hosts on which it may start jobs, within their `send.allow`. */
   readonly orders?: readonly string[];
   /** Hosts whose stored streams it fetches and whose shared streams it reads, as a receiver. */
   readonly from?: readonly string[];
@@ -41,8 +41,8 @@ export const viewerInboxPrefix = (name: string): string => `${inboxPrefix(name)}
  */
 const deliveryPrefix = (user: string): string => `_DELIVER.${user}`;
 
-/** The same for a connection: its user is named in its inbox prefix, else the user is its host. */
-export const deliveriesOf = (inboxes: string | undefined, host: string | undefined): string =>
+/** The same for a connection. Its inbox prefix names its user; without one, its user is its host. */
+export const deliveryPrefixOf = (inboxes: string | undefined, host: string | undefined): string =>
   deliveryPrefix(/^_INBOX\.([A-Za-z0-9_-]+)(?:\.viewer)?$/.exec(inboxes ?? '')?.[1] ?? host ?? 'nobody');
 
 const any = '*';
@@ -168,7 +168,7 @@ export const viewerPermissions = (name: string): Permissions => ({
   ],
 });
 
-/** Those who give every host orders, and have every stream and bucket. */
+/** Administrators start jobs on every host, and have every stream and bucket. */
 export const adminPermissions = (names: readonly string[]): Permissions => ({
   publish: [
     ...endpointsOf(any),

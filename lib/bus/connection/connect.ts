@@ -1,18 +1,14 @@
-import {
-  type NatsConnection,
-  type NodeConnectionOptions,
-  PermissionViolationError,
-  type Status,
-} from '@nats-io/transport-node';
+import type { NatsConnection, NodeConnectionOptions, Status } from '@nats-io/transport-node';
 import type { Machine } from '../../../schemas/machine.ts';
 import { type Clock, systemClock } from '../../time/clock.ts';
-import { deliveriesOf } from '../permissions.ts';
-import { type Asker, connectError, isRefused } from './connect-error.ts';
-import { type DialOptions, dialForAnswers, type Inbox, type NatsEvent } from './dial.ts';
+import { deliveryPrefixOf } from '../permissions.ts';
+import { type Asker, connectError } from './connect-error.ts';
+import { type DialOptions, dialForAnswers, type Inbox } from './dial.ts';
 import { type FoundNats, findNats, type NatsPlaces } from './find-nats.ts';
 import { connectionOptions, identityOf } from './options.ts';
-import { leastPayload, payloadTrouble } from './payload.ts';
-import { noteStatus, openRefusal, type Refusal } from './refusal.ts';
+import { leastPayload, openPayloadCheck, payloadTrouble } from './payload.ts';
+import { openRefusal, type Refusal } from './refusal.ts';
+import { watchConnection } from './watch-connection.ts';
 
 /** The host name and the machine of the user of a connection. */
 export interface Self {
@@ -24,7 +20,7 @@ export interface Self {
 export interface Bus {
   /** Requests to services of this host, and all replies, name this machine. */
   readonly self: Self | undefined;
-  /** The time of its requests. */
+  /** The clock for timeouts of requests. */
   readonly clock: Clock;
   readonly nc: NatsConnection;
   readonly options: NodeConnectionOptions;
@@ -32,7 +28,7 @@ export interface Bus {
   readonly found: FoundNats;
   readonly inbox: Inbox;
   /** The prefix of the subjects to which JetStream delivers. */
-  readonly deliveries: string;
+  readonly deliveryPrefix: string;
   /** The server of the connection, for messages. */
   readonly server: string;
   /** The current limit of one message in bytes, with headers: `max_payload` of the server, or the limit of the account. */
@@ -43,7 +39,7 @@ export interface Bus {
   onDisconnected(listener: () => void): () => void;
   /** Calls back at every reconnect: messages in between are lost. @returns a function that unsubscribes */
   onReconnected(listener: () => void): () => void;
-  /** Calls back when the server denies a subscription to exactly this subject; then it is not logged. @returns a function that unsubscribes */
+  /** Calls back when the server denies a subscription to exactly this subject. Such a denial is not logged. @returns a function that unsubscribes */
   onDenied(subject: string, listener: () => void): () => void;
   /** The refusals of all connections of this process that use the same options. */
   readonly refusal: Refusal;
@@ -82,55 +78,9 @@ export function daemonOptions(
   };
 }
 
-const words: Partial<Record<Status['type'], readonly [NatsEvent, string]>> = {
-  disconnect: ['nats.lost', 'lost the connection to NATS, reconnecting'],
-  reconnect: ['nats.connected', 'connected to NATS again'],
-  ldm: ['nats.stopping', 'the NATS server is about to stop (lame duck); running work continues on another server'],
-  staleConnection: ['nats.lost', 'the connection to NATS is stale'],
-};
-
-interface Watching {
-  readonly nc: NatsConnection;
-  readonly refusal: Refusal;
-  changed(type: Status['type']): void;
-  /** @returns whether the subject has a listener */
-  denied(subject: string): boolean;
-  report(event: NatsEvent, text: string): void;
-}
-
-/** The subject of a denied subscription; undefined for any other status. */
-const deniedSubject = (status: Status): string | undefined =>
-  status.type === 'error' &&
-  status.error instanceof PermissionViolationError &&
-  status.error.operation === 'subscription'
-    ? status.error.subject
-    : undefined;
-
-/** Logs the states of the connection until it is closed: once for each loss, and for each new error of its reconnects. `refusal` logs refusals. */
-async function watch({ nc, refusal, changed, denied, report }: Watching): Promise<void> {
-  let isLost = false;
-  let met = '';
-  for await (const status of nc.status()) {
-    noteStatus(status, refusal);
-    changed(status.type);
-    const subject = deniedSubject(status);
-    if (subject !== undefined && denied(subject)) continue;
-    const again = status.type === 'disconnect' && isLost;
-    if (status.type === 'disconnect') isLost = true;
-    if (status.type === 'reconnect') [isLost, met] = [false, ''];
-    if (status.type === 'error' && !isRefused(status.error)) {
-      const { message } = status.error;
-      if (message !== met) report('nats.error', `NATS reports: ${message}`);
-      if (isLost) met = message;
-    }
-    const text = words[status.type];
-    if (text && !again) report(...text);
-  }
-}
-
-function member<T>(set: Set<T>, one: T): () => void {
-  set.add(one);
-  return () => void set.delete(one);
+function subscribe<T>(listeners: Set<T>, listener: T): () => void {
+  listeners.add(listener);
+  return () => void listeners.delete(listener);
 }
 
 /**
@@ -143,22 +93,22 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
   const found = findNats(options);
   const report = options.onStatus ?? (() => {});
   const asker = askerOf(found);
-  let waiting = 'still waiting for NATS: ';
+  let prefix = 'still waiting for NATS: ';
   const refusal = openRefusal({
     words: (thrown) => connectError(thrown, asker()).message,
-    log: (event, text) => report(event, `${waiting}${text}`),
+    log: (event, text) => report(event, `${prefix}${text}`),
     clock,
   });
   const shared = { ...daemonOptions(found, options), reconnectDelayHandler: () => refusal.waitMs };
   const { nc, connection, inbox } = await dialForAnswers(shared, { asker, refusal, clock }, options);
-  waiting = '';
+  prefix = '';
   const lost = new Set<() => void>();
-  const again = new Set<() => void>();
+  const reconnected = new Set<() => void>();
   let connected = true;
   const changed = (type: Status['type']): void => {
     if (type !== 'reconnect' && type !== 'disconnect') return;
     connected = type === 'reconnect';
-    for (const listener of [...(connected ? again : lost)]) listener();
+    for (const listener of [...(connected ? reconnected : lost)]) listener();
   };
   const denials = new Map<string, () => void>();
   const denied = (subject: string): boolean => {
@@ -166,7 +116,7 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
     listener?.();
     return listener !== undefined;
   };
-  void watch({ nc, refusal, changed, denied, report }).catch(() => {});
+  void watchConnection({ nc, refusal, changed, denied, report }).catch(() => {});
   const bus: Bus = {
     self: options.self,
     clock,
@@ -174,12 +124,12 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
     options: connection,
     found,
     inbox,
-    deliveries: deliveriesOf(connection.inboxPrefix, options.host),
+    deliveryPrefix: deliveryPrefixOf(connection.inboxPrefix, options.host),
     get connected() {
       return connected && !nc.isClosed();
     },
-    onDisconnected: (listener) => member(lost, listener),
-    onReconnected: (listener) => member(again, listener),
+    onDisconnected: (listener) => subscribe(lost, listener),
+    onReconnected: (listener) => subscribe(reconnected, listener),
     onDenied(subject, listener) {
       denials.set(subject, listener);
       return () => void (denials.get(subject) === listener && denials.delete(subject));
@@ -199,7 +149,7 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
     void nc.close();
     throw trouble;
   }
-  const checkPayload = payloadWatch(bus, report);
+  const checkPayload = openPayloadCheck(bus, report);
   checkPayload();
   bus.onReconnected(checkPayload);
   return bus;
@@ -215,19 +165,6 @@ function askerOf(found: FoundNats): () => Asker {
       // the last identity may still work
     }
     return { servers: found.settings.url ?? '', identity, unused: found.unused };
-  };
-}
-
-/** Reports once that the limit is too small, and once that it is large enough again. */
-function payloadWatch(bus: Bus, report: (event: NatsEvent, text: string) => void): () => void {
-  let isSmall = false;
-  return () => {
-    const trouble = payloadTrouble(bus);
-    if (trouble && !isSmall)
-      report('nats.payload-too-small', `${trouble.message}; until then, requests are answered with this error`);
-    if (!trouble && isSmall)
-      report('nats.payload-restored', `the NATS server accepts messages of ${bus.maxPayload} bytes again`);
-    isSmall = trouble !== undefined;
   };
 }
 

@@ -1,4 +1,5 @@
 import { hasReason, type Reasoned, ZpsendError } from '../../../schemas/errors.ts';
+import type { NatsEvent } from './dial.ts';
 
 /** The limit of one message on the server of a connection, in bytes. */
 interface PayloadLimit {
@@ -21,6 +22,19 @@ export function payloadTrouble({ maxPayload, server }: PayloadLimit): ZpsendErro
       'raise max_payload in its configuration (its default is 1 MiB), or the limit of this account',
     { reason: 'payload-limit', maxPayload, least: leastPayload },
   );
+}
+
+/** @returns a check that reports once that the limit is too small, and once that it is large enough again */
+export function openPayloadCheck(limit: PayloadLimit, report: (event: NatsEvent, text: string) => void): () => void {
+  let isSmall = false;
+  return () => {
+    const trouble = payloadTrouble(limit);
+    if (trouble && !isSmall)
+      report('nats.payload-too-small', `${trouble.message}; until then, requests are answered with this error`);
+    if (!trouble && isSmall)
+      report('nats.payload-restored', `the NATS server accepts messages of ${limit.maxPayload} bytes again`);
+    isSmall = trouble !== undefined;
+  };
 }
 
 /** Does a failure come from such a limit? The work continues when an administrator raises it. */

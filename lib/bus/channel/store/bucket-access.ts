@@ -13,7 +13,7 @@ export interface Clients {
   readonly jsm: JetStreamManager;
 }
 
-/** What reads and writes of one bucket share. */
+/** What the reads and the writes of one bucket have in common. */
 export interface BucketAccess extends Clients {
   readonly at: StoreAt;
   readonly bucket: string;
@@ -22,17 +22,17 @@ export interface BucketAccess extends Clients {
   readonly objects: ReturnType<typeof subjectsOf>;
   /** Translates errors. @param what the action for the message, for example "listing" */
   attempt<T>(what: string, work: () => Promise<T>): Promise<T>;
-  /** Waits for an answer, and fails at once when the connection is lost. */
+  /** Waits for an answer; fails at once when the connection is lost. @param ms milliseconds */
   asked<T>(work: () => Promise<T>, ms?: number): Promise<T>;
   purge(filter: string): Promise<unknown>;
   metadataOf(name: string): Promise<Metadata | undefined>;
-  /** The stream's state, with the subjects of a filter; undefined where there is no stream. */
+  /** The stream's state, with the subjects of a filter; undefined if there is no stream. */
   info(filter?: string): Promise<StreamInfo | undefined>;
   /** The number of messages of each subject. */
   countsOf(filter: string): Promise<Record<string, number>>;
 }
 
-/** Subjects that are listed at most: each object has two, and 16 GiB in the smallest segments are half a million. */
+/** The most subjects that are listed. Each object has two, and 16 GiB in the smallest segments have half a million. */
 const mostSubjects = 600_000;
 
 /** @param label the bucket's name in messages */

@@ -3,7 +3,7 @@ import type { Bus } from '../../connection/connect.ts';
 import { type DataConnection, openDataConnection } from '../../data-connection/connection.ts';
 import type { JetStreamAt } from '../../jetstream/jetstream.ts';
 
-/** A JetStream, and a connection for the bytes that are stored in it. */
+/** A JetStream, and a data connection for the objects in it. */
 export interface StoreAt extends JetStreamAt {
   readonly dataConnection: DataConnection;
   /** The prefix of the subjects on which it delivers to this user. */
@@ -28,7 +28,7 @@ export function storeConnection(bus: Bus, name: string): StoreConnection {
   return {
     open() {
       opened ??= openDataConnection({ ...bus.options, name, waitOnFirstConnect: false }, bus.refusal)
-        .then((dataConnection) => ({ nc: dataConnection.nc, dataConnection, deliveries: bus.deliveries }))
+        .then((dataConnection) => ({ nc: dataConnection.nc, dataConnection, deliveries: bus.deliveryPrefix }))
         .catch((thrown) => {
           opened = undefined;
           throw new ZpsendError('UNREACHABLE', `no connection for stored streams: ${ZpsendError.from(thrown).message}`);

@@ -2,56 +2,56 @@ import { parseStoredName, storedName } from '../../subjects.ts';
 import { type DeliveryState, isSettled } from './delivery-state.ts';
 import type { StreamsBucket } from './object-bucket.ts';
 
-/** Why a stored stream is to be deleted. There are no other reasons. */
+/** Why a stored stream is deleted. There are no other reasons. */
 export type Deletion =
-  /** It is complete, and was stored for these deliveries. */
+  /** The stream is complete, and these are its deliveries. */
   | {
       readonly reason: 'settled';
       readonly id: string;
-      /** How many are left. */
+      /** The number of segments. */
       readonly segments: number;
       readonly deliveries: readonly DeliveryState[];
-      /** The known targets take account of all its receipts. */
+      /** All its receipts are recorded in the known targets. */
       readonly isRecorded: boolean;
     }
   /** Its job is dead. */
   | {
       readonly reason: 'abandoned';
       readonly isComplete: boolean;
-      /** Names of what is in the store of it. */
+      /** The names of its objects in the store. */
       readonly pieces: readonly string[];
     }
-  /** Its own transfer has failed, and puts nothing more. */
+  /** Its own transfer has failed, and stores nothing more. */
   | {
       readonly reason: 'failed';
       readonly id: string;
-      /** How many it has started to put. */
+      /** The number of segments whose upload has started. */
       readonly segments: number;
       /** Its manifest may have been stored. */
       readonly hasEnded: boolean;
     };
 
 /**
- * What may be deleted, in groups: one begins when all of the one before is gone. Nothing where a target needs the stream, or where
- * the job of an abandoned one has completed it.
+ * The objects that may be deleted, in groups: each group begins when the group before is deleted. None if a target still needs the
+ * stream, or if its job has completed an abandoned stream after all.
  */
 export function piecesToDelete(deletion: Deletion): string[][] {
   switch (deletion.reason) {
     case 'settled': {
       const { id, segments, deliveries, isRecorded } = deletion;
       if (deliveries.length === 0 || !deliveries.every(isSettled)) return [];
-      // the manifest last: until then a killed sender finds all of this again
+      // the manifest last, so that a killed sender finds the rest by it
       return present(segmentsOf(id, segments), isRecorded ? [storedName({ kind: 'manifest', id })] : []);
     }
     case 'abandoned': {
       if (deletion.isComplete) return [];
       const segments = deletion.pieces.filter((name) => parseStoredName(name)?.kind === 'segment');
-      // if its job is alive after all, it sees what is missing before it completes the stream
+      // if its job is alive after all, it finds segments missing before it stores the manifest
       return present(segments.length > 0 ? segments : deletion.pieces);
     }
     case 'failed': {
       const { id, segments, hasEnded } = deletion;
-      // as long as its manifest may be there its segments stay
+      // the segments stay as long as the manifest may be there
       return present(hasEnded ? [storedName({ kind: 'manifest', id })] : [], segmentsOf(id, segments));
     }
   }
@@ -66,9 +66,9 @@ const segmentsOf = (id: string, count: number): string[] =>
 const deletedAtOnce = 8;
 
 /**
- * Deletes a stored stream, or what there is of it. No other code deletes a stored stream; the bucket's age limit may.
- * @returns false where the signal has ended it
- * @throws ZpsendError what could not be deleted; a failed transfer's other segments are deleted before, since it has no second try
+ * Deletes a stored stream, complete or not. Only this function and the bucket's age limit delete stored streams.
+ * @returns false if the signal ended it early
+ * @throws ZpsendError the first failure; of a failed transfer, only after all other segments were tried, since there is no second try
  */
 export async function deleteStored(bucket: StreamsBucket, deletion: Deletion, signal?: AbortSignal): Promise<boolean> {
   for (const group of piecesToDelete(deletion)) {
@@ -84,10 +84,10 @@ export async function deleteStored(bucket: StreamsBucket, deletion: Deletion, si
   return true;
 }
 
-/** What is in a store. */
+/** The objects of a store. */
 export interface StoreListing {
   readonly names: readonly string[];
-  /** Names of objects with any bytes there, complete or not. */
+  /** The names of objects that have chunks, complete or not. */
   readonly withChunks: readonly string[];
 }
 
@@ -97,7 +97,7 @@ export async function listStore(bucket: StreamsBucket): Promise<StoreListing> {
   return { withChunks, names: await bucket.names() };
 }
 
-/** The pieces of incomplete streams, in order, by the ids of their transfers. */
+/** The objects of incomplete streams, sorted by name, by the id of the transfer. */
 export function incompleteIn({ names, withChunks }: StoreListing): Map<string, string[]> {
   const pieces = new Map<string, string[]>();
   for (const name of [...new Set([...names, ...withChunks])].sort()) {

@@ -2,28 +2,28 @@ import { type ErrorBody, reasonOf } from '../../../../schemas/errors.ts';
 import type { Receipt, StoredStart, WaitingStream } from '../../../../schemas/stored.ts';
 import type { PlacedReceipt } from './receipts.ts';
 
-/** What has become of one stored stream at one of its targets. */
+/** The state of one stored stream at one of its targets. */
 export type DeliveryState =
-  /** Its target has reported nothing of it. */
+  /** Its target has written no receipt for it. */
   | { readonly type: 'stored' }
-  /** The same, though its target's receiver is online, since then in monotonic milliseconds, and has reported nothing at all. */
+  /** The same, although the receiver is online since `since` (monotonic milliseconds) and has written no receipt at all. */
   | { readonly type: 'unclaimed'; readonly since: number }
   | { readonly type: 'claimed' }
   /** Its target could not receive it, and tries again. */
   | { readonly type: 'blocked'; readonly error: ErrorBody }
   | SettledState;
 
-/** The target needs the stored stream no more. */
+/** The target does not need the stored stream any more. */
 export type SettledState =
   | { readonly type: 'delivered' }
   | { readonly type: 'rejected'; readonly error?: ErrorBody | undefined }
-  /** The stream, or what it starts from, was lost on its way. That says nothing of the target. */
+  /** The stream was damaged or its base never arrived. The target has no fault. */
   | { readonly type: 'lost'; readonly error: ErrorBody };
 
 export type DeliveryEvent =
   /** The receipt that the target has written. */
   | { readonly type: 'reported'; readonly receipt: Receipt }
-  /** The target's receiver answers since then, and has reported nothing of any stored stream. */
+  /** The receiver is online since `since`, and has written no receipt for any stored stream. */
   | { readonly type: 'online'; readonly since: number };
 
 /** The state after an event. The newest receipt counts: a target that reports again has a reason. */
@@ -47,7 +47,7 @@ function reported({ state, error }: Receipt): DeliveryState {
   }
 }
 
-/** The stream itself is gone or damaged, or what it starts from never came. */
+/** Is the stream gone or damaged, or did its base never arrive? */
 export const isLost = (error: ErrorBody): boolean => reasonOf(error) === 'lost';
 
 export const isSettled = (state: DeliveryState): state is SettledState =>
@@ -55,10 +55,10 @@ export const isSettled = (state: DeliveryState): state is SettledState =>
 
 /** A stored stream at one of its targets. */
 export interface StoredDelivery<S extends DeliveryState = DeliveryState> {
-  /** Of the stream and the target in it. */
+  /** Identifies the stream and the target in it. */
   readonly key: string;
   readonly stream: WaitingStream;
-  /** Which of the manifest's targets. */
+  /** The index of the target in the manifest. */
   readonly place: number;
   readonly target: string;
   readonly start: StoredStart;
@@ -69,7 +69,7 @@ export type SettledDelivery = StoredDelivery<SettledState>;
 
 export const isSettledDelivery = (delivery: StoredDelivery): delivery is SettledDelivery => isSettled(delivery.state);
 
-/** The deliveries of all stored streams, by what their targets have reported, in the order in which the streams were stored. */
+/** The deliveries of all stored streams, with their states by the receipts, in the order in which the streams were stored. */
 export function deliveriesOf(waiting: readonly WaitingStream[], receipts: readonly PlacedReceipt[]): StoredDelivery[] {
   const reports = new Map(receipts.map(({ target, id, place, receipt }) => [`${target} ${id}.${place}`, receipt]));
   return waiting.flatMap((stream) =>

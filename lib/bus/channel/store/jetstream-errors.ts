@@ -1,17 +1,20 @@
 import { JetStreamApiError } from '@nats-io/jetstream';
 import { ZpsendError } from '../../../../schemas/errors.ts';
 
+/** Error codes of a full store: 10077 the bucket's size limit, 10047 and 10023 the server's resources. */
 const full = new Set([10077, 10047, 10023]);
+/** Is there no such bucket (10059)? */
 export const isGone = (thrown: unknown): boolean =>
   (thrown instanceof JetStreamApiError && thrown.code === 10059) ||
   (thrown instanceof Error && thrown.message === 'object store not found');
 
-/** A failure of our own connection, which says nothing about other hosts. */
-const ours = { reason: 'connection-lost' } as const;
+/** Marks a failure of this host's own connection, which says nothing about other hosts. */
+const ownConnection = { reason: 'connection-lost' } as const;
 
-export const connectionLost = (): ZpsendError => new ZpsendError('UNREACHABLE', 'the connection to NATS is lost', ours);
+export const connectionLost = (): ZpsendError =>
+  new ZpsendError('UNREACHABLE', 'the connection to NATS is lost', ownConnection);
 
-/** An error of JetStream or its client as one with a code. */
+/** Translates an error of JetStream or its client. @param what the failed action, for the message */
 export function translate(thrown: unknown, what: string): ZpsendError {
   if (thrown instanceof ZpsendError) return thrown;
   const reason = thrown instanceof Error ? thrown.message : String(thrown);
@@ -30,5 +33,5 @@ export function translate(thrown: unknown, what: string): ZpsendError {
     return new ZpsendError('STREAM_BROKEN', `${what}: ${reason.split('\n')[0]}`);
   }
   if (/permissions violation/i.test(reason)) return new ZpsendError('NOT_ALLOWED', `${what}: ${reason}`);
-  return new ZpsendError('UNREACHABLE', `${what}: ${reason}`, ours);
+  return new ZpsendError('UNREACHABLE', `${what}: ${reason}`, ownConnection);
 }

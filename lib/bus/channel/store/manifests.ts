@@ -4,20 +4,20 @@ import { tooMuch } from '../../bounds.ts';
 import { parseStoredName, storedName } from '../../subjects.ts';
 import type { StreamsBucket } from './object-bucket.ts';
 
-/** The largest manifest, in bytes: 100,000 digests fit, and the properties for its targets. */
+/** The largest manifest, in bytes: enough for 100,000 digests and the properties for its targets. */
 const mostManifestBytes = 8 * 1024 * 1024;
 
-/** What one source may have stored. Of a larger store nothing is received. */
+/** The limits of one source's store. A receiver fetches nothing from a larger store. */
 export interface CatalogBounds {
   readonly streams: number;
-  /** Of what is cached of them, as JSON. */
+  /** Bytes of the cached manifests, as JSON. */
   readonly bytes: number;
-  /** Invalid manifests: each is read again whenever the store has changed. */
+  /** Invalid manifests. Each is read again whenever the store has changed. */
   readonly refused: number;
 }
 
 export const catalogBounds: CatalogBounds = { streams: 100_000, bytes: 64 * 1024 * 1024, refused: 100 };
-/** For a source's own store. */
+/** The limits that a source has for its own store: none. */
 export const unbounded: CatalogBounds = {
   streams: Number.POSITIVE_INFINITY,
   bytes: Number.POSITIVE_INFINITY,
@@ -27,20 +27,20 @@ export const unbounded: CatalogBounds = {
 interface Catalog {
   /** Every complete stream, in the order in which they were stored. */
   readonly waiting: readonly WaitingStream[];
-  /** Of all objects in the bucket. */
+  /** The names of all objects in the bucket. */
   readonly names: readonly string[];
 }
 
 /** Reads a source's catalog repeatedly. Only changes are read again. */
 export interface CatalogReader {
-  /** @throws ZpsendError, TOO_MUCH for a store beyond its bounds; an empty catalog where there is no bucket */
+  /** @returns an empty catalog if there is no bucket. @throws ZpsendError; TOO_MUCH for a store beyond its bounds */
   read(): Promise<Catalog>;
 }
 
 interface Known {
   readonly stream: WaitingStream;
   readonly seq: number;
-  /** Of the stream, as JSON. */
+  /** Bytes of the stream, as JSON. */
   readonly bytes: number;
 }
 
@@ -49,7 +49,7 @@ const empty: Catalog = { waiting: [], names: [] };
 const refusal = (bucket: StreamsBucket, name: string, why: string): ZpsendError =>
   new ZpsendError('BAD_REQUEST', `the manifest ${name} in the streams of ${bucket.source} is refused: ${why}`);
 
-/** @throws ZpsendError BAD_REQUEST for an invalid one; undefined where there is none */
+/** @returns the manifest; undefined if there is none. @throws ZpsendError BAD_REQUEST for an invalid one */
 async function load(bucket: StreamsBucket, name: string): Promise<{ manifest: Manifest; seq: number } | undefined> {
   const bad = (why: string) => refusal(bucket, name, why);
   const got = await bucket.get(name, mostManifestBytes);
@@ -69,7 +69,7 @@ async function load(bucket: StreamsBucket, name: string): Promise<{ manifest: Ma
 
 /**
  * The manifest of a stored stream, with its digests.
- * @throws ZpsendError STREAM_BROKEN where it is gone or has changed; errors of the store
+ * @throws ZpsendError STREAM_BROKEN if it is gone or has changed; errors of the store
  */
 export async function readManifest(bucket: StreamsBucket, stream: WaitingStream): Promise<Manifest> {
   const got = await load(bucket, storedName({ kind: 'manifest', id: stream.id })).catch((thrown) => {
@@ -107,7 +107,7 @@ export function readCatalog(
       return now;
     } catch (thrown) {
       const { code, message } = ZpsendError.from(thrown);
-      // what cannot be read is read the next time; so is an invalid one, which its sender may put again
+      // a manifest that cannot be read is read the next time, and so is an invalid one: its sender may store it again
       if (code !== 'STREAM_BROKEN' && code !== 'BAD_REQUEST') throw thrown;
       if (refusals.get(name) !== message) refused(message);
       refusals.set(name, message);
@@ -158,7 +158,7 @@ export function readCatalog(
   };
 }
 
-/** Where a manifest contradicts itself, its name, or its bucket: a source may store only streams from itself (I11). */
+/** How a manifest contradicts itself, its name or its bucket; undefined if it does not. A source stores only its own streams (I11). */
 export function contradiction(
   { id, source, bytes, segment, digests, targets }: Manifest,
   name: string,

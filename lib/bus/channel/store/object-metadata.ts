@@ -18,7 +18,10 @@ export type Metadata = z.infer<typeof metadataSchema> & {
   readonly seq: number;
 };
 
-/** @throws JetStreamApiError; ZpsendError STREAM_BROKEN for other data, or a link, which may lead anywhere */
+/**
+ * The metadata of an object; undefined if there is none.
+ * @throws JetStreamApiError; ZpsendError STREAM_BROKEN for invalid metadata, or for a link to another object
+ */
 export async function readMetadata(
   manager: JetStreamManager,
   stream: string,
@@ -39,11 +42,12 @@ export async function readMetadata(
   return data.deleted ? undefined : { ...data, seq: message.seq };
 }
 
-/** The last message of a subject; null where there is none. @throws JetStreamApiError */
+/** The last message of a subject; null if there is none. @throws JetStreamApiError */
 export const lastOf = (manager: JetStreamManager, stream: string, subject: string): Promise<StoredMsg | null> =>
   manager.streams.getMessage(stream, { last_by_subj: subject }).catch((thrown) => {
     if (thrown instanceof JetStreamApiError && thrown.code === noMessage) return null;
     throw thrown;
   });
 
+/** JetStream's error code for "no message found". */
 const noMessage = 10037;

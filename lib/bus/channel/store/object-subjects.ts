@@ -15,7 +15,7 @@ export function subjectsOf(source: string) {
     /** The name of the object whose metadata is on a subject. */
     nameOfMeta: (subject: string): string | undefined =>
       subject.startsWith(metas) ? decoded(subject.slice(metas.length)) : undefined,
-    /** The name of the object that a chunk belongs to, if zpsend put it. */
+    /** The name of the object that a chunk belongs to, if zpsend stored it. */
     nameOfChunk: (subject: string): string | undefined =>
       subject.startsWith(chunks) ? nameIn(subject.slice(chunks.length)) : undefined,
   };
@@ -25,7 +25,7 @@ export function subjectsOf(source: string) {
 const encoded = (bytes: Buffer): string => bytes.toString('base64').replaceAll('+', '-').replaceAll('/', '_');
 const decoded = (text: string): string => Buffer.from(text, 'base64url').toString();
 
-/** The id of an object's chunks: unique for every put, and with the object's name. */
+/** The id of an object's chunks: a unique part and the object's name. */
 export const newId = (name: string): string => `${nuid.next()}-${Buffer.from(name).toString('base64url')}`;
 const nameIn = (id: string): string | undefined => {
   const at = id.indexOf('-');
@@ -34,5 +34,5 @@ const nameIn = (id: string): string | undefined => {
 /** Is it one token without wildcards? */
 export const isToken = (id: unknown): boolean => typeof id === 'string' && /^[\w=-]+$/.test(id);
 
-/** In the form of an object's metadata. */
+/** A digest as the metadata of an object has it. */
 export const digestOf = (sha256: Buffer): string => `SHA-256=${encoded(sha256)}`;

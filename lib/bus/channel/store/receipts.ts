@@ -17,19 +17,19 @@ import {
 export interface PlacedReceipt {
   readonly target: string;
   readonly id: string;
-  /** Which of the manifest's targets. */
+  /** The index of the target in the manifest. */
   readonly place: number;
   readonly receipt: Receipt;
 }
 
 /** The delivery receipts of targets, in the KV bucket `zfs-status` of the store's JetStream domain. Every failure is a ZpsendError. */
 export interface Receipts {
-  /** Writes as the target, which alone may. The bucket is created where there is none. */
+  /** Writes as the target; no other host may. Creates the bucket if there is none. */
   write(target: string, source: string, id: string, place: number, receipt: Receipt): Promise<void>;
   /** Writes that a target has claimed a stream, unless there is a receipt already. */
   begin(target: string, source: string, id: string, place: number): Promise<void>;
   remove(target: string, source: string, id: string, place: number): Promise<void>;
-  /** Of one source's streams, by all targets or one. Invalid ones are skipped. */
+  /** The receipts for one source's streams, of all targets or of one. Invalid receipts are skipped. */
   read(source: string, target?: string): Promise<PlacedReceipt[]>;
 }
 
@@ -49,11 +49,11 @@ function placed(message: StoredMsg): PlacedReceipt | undefined {
   }
 }
 
-/** A longer receipt is shortened, so that it fits into a bucket: in bytes, and in characters of each text. */
+/** The limits of a receipt: its bytes as JSON, and the characters of each of its texts. */
 const mostReceiptBytes = 8192;
 const mostCharacters = 500;
 
-/** A receipt that fits into a bucket. A long one loses the evidence, by which no reader decides. */
+/** Shortens a receipt to the limits. A long one loses its evidence, which no reader uses for decisions. */
 function shortened(receipt: Receipt): Receipt {
   const { error } = receipt;
   if (!error || Buffer.byteLength(JSON.stringify(receipt)) <= mostReceiptBytes) return receipt;
@@ -75,7 +75,7 @@ export function openReceipts(at: JetStreamAt): Receipts {
     try {
       await (await open()).put(key, JSON.stringify(receipt), where);
     } catch (error) {
-      // the bucket itself has refused it, for example because it is full
+      // the bucket exists and refused the receipt, for example because it is full
       if (error instanceof JetStreamApiError || (await stateOf(await open()))) throw error;
       await makeBucket(at, statusBucket, { description: statusDescription });
       await (await open()).put(key, JSON.stringify(receipt), where);

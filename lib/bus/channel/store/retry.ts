@@ -3,22 +3,22 @@ import { type Clock, systemClock } from '../../../time/clock.ts';
 import { timing } from '../../../time/timing.ts';
 
 export interface StoreRetryOptions {
-  /** How long failures are retried from the first one on, in milliseconds. */
+  /** How long to retry after the first failure, in milliseconds. */
   readonly ms: number;
   readonly signal: AbortSignal;
-  /** Called when the bucket is found full, and when that is over. */
+  /** Called with true when the bucket is full, and with false when it has space again or the retries end. */
   readonly onFull?: ((isFull: boolean) => void) | undefined;
   readonly clock?: Clock;
 }
 
 const isFull = (error: ZpsendError): boolean => hasReason(error, 'NO_SPACE', 'store-full');
 
-/** A lost bucket does not come back by itself; a full one is emptied, and a server that is down elects another. */
+/** A full bucket gets space again, and a cluster elects a new leader; a deleted bucket does not come back. */
 const mayPass = (error: ZpsendError): boolean =>
   isFull(error) || (['UNREACHABLE', 'TIMEOUT'].includes(error.code) && error.reason !== 'no-bucket');
 
 /**
- * Retries what the store refuses or does not answer, as long as that may pass.
+ * Retries work that fails because the store is full or does not answer.
  * @throws ZpsendError the last failure; ABORTED when the signal is aborted
  */
 export async function withRetry<T>(

@@ -3,22 +3,22 @@ import type { StoredObject } from './object-bucket.ts';
 export interface SegmentWriterOptions {
   /** Bytes of a segment. */
   readonly size: number;
-  /** How many are held in memory. */
+  /** Segments held in memory at most. */
   readonly most: number;
   /**
    * Stores a segment. The bytes are valid until the result is settled.
    * @param at its index
-   * @returns undefined where it is not to be stored
+   * @returns undefined if it is not stored
    */
   readonly put: (at: number, bytes: Buffer) => Promise<StoredObject> | undefined;
   readonly onFailed: (thrown: unknown) => void;
-  /** Storing a segment has ended, well or not. */
+  /** Called after each segment, stored or failed. */
   readonly onPut: () => void;
 }
 
 /** Cuts a stream into segments and stores them, several at once. Memory is bounded by the segments in flight (I8). */
 export class SegmentWriter {
-  /** What is stored, by the index of the segment. */
+  /** The stored segments, by index. */
   readonly objects: StoredObject[] = [];
   readonly #options: SegmentWriterOptions;
   readonly #free: Buffer[] = [];
@@ -32,7 +32,7 @@ export class SegmentWriter {
     this.#options = options;
   }
 
-  /** Segments whose put has started. */
+  /** Segments whose upload has started. */
   get started(): number {
     return this.#started;
   }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import {
-  deliveriesOf,
+  deliveryPrefixOf,
   inboxPrefix,
   permissionsOf,
   viewerInboxPrefix,
@@ -21,7 +21,7 @@ test('a viewer may only request listings and read buckets', () => {
 test('a viewer’s inbox prefix differs from that of the host with its name; its delivery prefix does not', () => {
   expect(viewerPermissions('watcher').subscribe).toContain('_INBOX.watcher.viewer.>');
   expect(viewerPermissions('watcher').subscribe).not.toContain('_INBOX.watcher.>');
-  expect(deliveriesOf(viewerInboxPrefix('watcher'), 'alfa')).toBe('_DELIVER.watcher');
+  expect(deliveryPrefixOf(viewerInboxPrefix('watcher'), 'alfa')).toBe('_DELIVER.watcher');
   const asker = (inboxes: string) =>
     askerOf({ self: { host: 'watcher', machine: {} }, options: { inboxPrefix: inboxes } });
   expect([asker(viewerInboxPrefix('watcher')), asker(inboxPrefix('watcher'))]).toEqual([undefined, 'watcher']);
