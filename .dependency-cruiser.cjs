@@ -30,6 +30,7 @@ const parts = {
   jsonSchemas: { at: 'tools/json-schemas[.]ts$', may: ['schemas'], npm: ['zod'], node: true },
   errorReference: { at: 'tools/error-reference[.]ts$', may: ['schemas'], node: true },
   oldWords: { at: 'tools/old-words[.]ts$', node: true },
+  functionLines: { at: 'tools/function-lines[.]ts$', npm: ['typescript'], node: true },
   host: { at: 'services/host/', may: libraries, npm: ['nanoid', 'pino', 'yaml', 'zod'], node: true },
   receiver: { at: 'services/receiver/', may: [...libraries, 'host'], npm: ['pino', 'yaml', 'zod'], node: true },
   sender: { at: 'services/sender/', may: [...libraries, 'host'], npm: ['p-limit', 'pino', 'yaml', 'zod'], node: true },
