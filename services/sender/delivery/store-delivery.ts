@@ -125,11 +125,8 @@ export function storeDelivery(deps: StoreDeliveryDeps, context: JobContext): Del
         const { bucket } = await store.open();
         if (news) await writeKnownTarget(bucket, place, news);
         news = undefined;
-        return await askStore(
-          { bucket, spaceQueue: store.spaceQueue, clearing: store.clearing, log, patienceMs },
-          transfer,
-          step,
-        );
+        const { spaceQueue, clearing } = store;
+        return await askStore({ bucket, spaceQueue, clearing, log, patienceMs }, transfer, step);
       } catch (thrown) {
         // the other participants need not wait for it
         step.participant?.decline();
