@@ -1,4 +1,4 @@
-/** Memory that several reads share. It may be read into again when everything in it was let go. */
+/** Memory that several reads share. It is reused when all its holders have released it. */
 export interface PoolBuffer {
   readonly bytes: Buffer;
   /** Keeps it for one more holder. */
@@ -7,28 +7,28 @@ export interface PoolBuffer {
 }
 
 export interface PooledReader {
-  /** Where the next read goes; a large part of a pool buffer. */
+  /** The memory for the next read: the free part of a pool buffer, at least a quarter of it. */
   room(): Buffer;
   /** `length` bytes were read to the beginning of the last room. */
   filled(length: number): { bytes: Buffer; poolBuffer: PoolBuffer };
-  /** So much memory is held that what is kept should be copied out of its pool buffer, which frees the rest of it. */
+  /** So many pool buffers are retained that holders should copy their bytes and release them. */
   readonly underPressure: boolean;
 }
 
 export interface BufferPoolOptions {
-  /** Of one pool buffer, in bytes. */
+  /** Bytes of one pool buffer. */
   readonly size: number;
-  /** How many may be held before the reader is under pressure. */
+  /** The most pool buffers in use before the reader is under pressure. */
   readonly most: number;
 }
 
 /**
- * Socket reads into memory that is used again, instead of a fresh buffer for each.
- * Small reads fill a pool buffer one after another, so that a held byte never pins more than its share by much.
+ * Reads from a socket into reused memory, instead of a new buffer for each read.
+ * Small reads fill one pool buffer after another, so that a retained byte keeps little memory besides its own read.
  */
 export function openPooledReader({ size, most }: BufferPoolOptions): PooledReader {
   const free: PoolBuffer[] = [];
-  let held = 0;
+  let inUse = 0;
 
   function open(): PoolBuffer {
     let holders = 0;
@@ -40,7 +40,7 @@ export function openPooledReader({ size, most }: BufferPoolOptions): PooledReade
       release() {
         holders -= 1;
         if (holders > 0) return;
-        held -= 1;
+        inUse -= 1;
         if (free.length < most) free.push(poolBuffer);
       },
     };
@@ -49,8 +49,8 @@ export function openPooledReader({ size, most }: BufferPoolOptions): PooledReade
 
   function take(): PoolBuffer {
     const poolBuffer = free.pop() ?? open();
-    held += 1;
-    // for the reader itself, until the pool buffer is full
+    inUse += 1;
+    // the reader itself is a holder until the pool buffer is full
     poolBuffer.retain();
     return poolBuffer;
   }
@@ -72,7 +72,7 @@ export function openPooledReader({ size, most }: BufferPoolOptions): PooledReade
       return { bytes, poolBuffer: current };
     },
     get underPressure() {
-      return held > most;
+      return inUse > most;
     },
   };
 }

@@ -18,39 +18,43 @@ export interface DataConnection {
   /** For requests, whose answers are small. */
   readonly nc: NatsConnection;
   readonly connected: boolean;
-  /** Bytes that one message may have, headers included. */
+  /** The current limit of one message in bytes, headers included. */
   readonly maxPayload: number;
-  /** Unwritten bytes hold so much of the reader's memory that they should be copied out of it. */
+  /** Retained pool buffers hold so much memory that their holders should copy what they keep. */
   readonly underPressure: boolean;
-  /** Writes whole protocol messages, uncopied; `flushed` is called once they are written or lost. False when not connected. */
+  /** Writes whole protocol messages without a copy; calls `flushed` once they are written or lost. @returns false if not connected */
   write(parts: readonly Buffer[], flushed: () => void): boolean;
-  /** Publishes a small message. Lost while not connected. */
-  say(subject: string, text: string): void;
-  /** Hears small messages that were published to this very subject. The function returned ends it. */
-  hear(subject: string, heard: (text: string, code: number) => void, refused: (error: Error) => void): () => void;
-  /** A new subject, for answers. */
+  /** Publishes a small message, which is lost while not connected. */
+  publish(subject: string, text: string): void;
+  /** Subscribes to small messages that are published to exactly this subject. @returns a function that unsubscribes */
+  subscribe(
+    subject: string,
+    received: (text: string, code: number) => void,
+    refused: (error: Error) => void,
+  ): () => void;
+  /** A new subject for answers. */
   inbox(): string;
-  /** Subscribes and takes the messages as they come off the socket. The function returned ends it. */
-  claim(claim: RawSubscription, refused: (error: Error) => void): () => void;
-  /** Calls back at every loss of the connection; what was under way is lost then. The function returned ends it. */
+  /** Subscribes to messages as they arrive, without a copy. @returns a function that unsubscribes */
+  subscribeRaw(raw: RawSubscription, refused: (error: Error) => void): () => void;
+  /** Calls back at every loss of the connection, which loses unwritten and unread messages. @returns a function that unsubscribes */
   onDisconnected(listener: () => void): () => void;
-  /** Calls back when the server does not allow publishing to a subject. The function returned ends it. */
+  /** Calls back when the server denies publishing to a subject. @returns a function that unsubscribes */
   onRefused(listener: (subject: string, error: Error) => void): () => void;
-  /** Resolves when the connection has ended for good, with the reason if it was an error. */
+  /** Resolves when the connection is closed and does not reconnect, with the error if there was one. */
   readonly closed: Promise<Error | undefined>;
   close(): Promise<void>;
 }
 
-/** Of nats-server, in bytes; for a closed connection. */
+/** The default `max_payload` of nats-server, in bytes; used if that of the server is unknown. */
 const defaultPayload = 1024 * 1024;
 
-/** The client asks this factory for every dial of every connection in the process; unmarked ones get their usual transport. */
+/** The client uses one factory for every dial of every connection in the process. Unmarked connections get the client's own transport. */
 const useDataTransport = (): void =>
   setTransportFactory({ factory: () => new DataTransport(), dnsResolveFn: nodeResolveHost });
 
 /**
  * Opens a data connection with the options that `connect` of transport-node takes; it reconnects by them.
- * @param refusal learns when it is refused
+ * @param refusal records when the server refuses the connection
  * @throws what `connect` throws
  */
 export async function openDataConnection(options: NodeConnectionOptions, refusal?: Refusal): Promise<DataConnection> {
@@ -65,8 +69,8 @@ export async function openDataConnection(options: NodeConnectionOptions, refusal
     return current instanceof DataTransport && nc.protocol.connected && !current.isClosed ? current : undefined;
   };
 
-  /** Another connect() in this process may have set the client's own factory between our call and the dial: dial again. */
-  async function adopt(): Promise<void> {
+  /** Dials again if another connect() of this process set the client's own factory between our call and the dial. */
+  async function ensureDataTransport(): Promise<void> {
     if (nc.isClosed() || nc.protocol.transport instanceof DataTransport) return;
     useDataTransport();
     await nc.reconnect();
@@ -76,7 +80,7 @@ export async function openDataConnection(options: NodeConnectionOptions, refusal
     for await (const status of nc.status()) {
       if (refusal) noteStatus(status, refusal);
       if (status.type === 'disconnect') for (const listener of [...disconnected]) listener();
-      else if (status.type === 'reconnect') await adopt();
+      else if (status.type === 'reconnect') await ensureDataTransport();
       else if (status.type === 'error' && status.error instanceof errors.PermissionViolationError) {
         const { operation, subject } = status.error;
         if (operation === 'publish') for (const listener of [...refusals]) listener(subject, status.error);
@@ -85,7 +89,7 @@ export async function openDataConnection(options: NodeConnectionOptions, refusal
     for (const listener of [...disconnected]) listener();
   }
   void watch().catch(() => {});
-  await adopt();
+  await ensureDataTransport();
 
   return {
     // its class differs from its interface in that it has no `info` before the first connect
@@ -105,50 +109,51 @@ export async function openDataConnection(options: NodeConnectionOptions, refusal
       current?.write(parts, flushed);
       return current !== undefined;
     },
-    say: (subject, text) => say(nc, subject, text),
-    hear: (subject, heard, refused) => end(nc.subscribe(subject, { callback: listening(subject, heard, refused) })),
-    claim: (claim, refused) => subscribeRaw(nc, transport(), claim, refused),
-    onDisconnected: (listener) => member(disconnected, listener),
-    onRefused: (listener) => member(refusals, listener),
+    publish: (subject, text) => publish(nc, subject, text),
+    subscribe: (subject, received, refused) =>
+      unsubscriber(nc.subscribe(subject, { callback: callbackFor(subject, received, refused) })),
+    subscribeRaw: (raw, refused) => subscribeRaw(nc, transport(), raw, refused),
+    onDisconnected: (listener) => addListener(disconnected, listener),
+    onRefused: (listener) => addListener(refusals, listener),
     closed: nc.closed().then((error) => error ?? undefined),
     close: () => nc.close(),
   };
 }
 
 async function connectMarked(options: DataConnectionOptions): Promise<NatsConnectionImpl> {
-  // the client's options know no TLS of Node's; connect() of transport-node passes them on just so
+  // the type of these options lacks Node's TLS options; connect() of transport-node casts in the same way
   const nc = await NatsConnectionImpl.connect(options as Parameters<typeof NatsConnectionImpl.connect>[0]);
   if (nc instanceof NatsConnectionImpl) return nc;
   throw new TypeError('the NATS client answered with a connection of an unknown kind');
 }
 
-function say(nc: NatsConnectionImpl, subject: string, text: string): void {
+function publish(nc: NatsConnectionImpl, subject: string, text: string): void {
   if (!nc.isClosed()) nc.publish(subject, text);
 }
 
 function subscribeRaw(
   nc: NatsConnectionImpl,
   transport: DataTransport | undefined,
-  claim: RawSubscription,
+  raw: RawSubscription,
   refused: (error: Error) => void,
 ): () => void {
-  const subscription = nc.subscribe(claim.subject, {
-    // a message with headers is no frame, and is left to the client's parser
+  const subscription = nc.subscribe(raw.subject, {
+    // a message with headers comes here, through the client's parser; it is never a frame
     callback: contained((error, message) => {
       if (error) refused(error);
-      else claim.unexpected(message.subject, message);
+      else raw.unexpected(message.subject, message);
     }, refused),
   });
-  transport?.splitter.claims.set(subscription.getID(), claim);
+  transport?.splitter.subscriptions.set(subscription.getID(), raw);
   return () => {
-    transport?.splitter.claims.delete(subscription.getID());
+    transport?.splitter.subscriptions.delete(subscription.getID());
     subscription.unsubscribe();
   };
 }
 
 type Callback = (error: Error | null, message: Msg) => void;
 
-/** An exception inside a callback would end the client's read loop for good. */
+/** Catches exceptions of a callback, which would end the client's read loop for good. */
 const contained =
   (callback: Callback, refused: (error: Error) => void): Callback =>
   (error, message) => {
@@ -159,19 +164,19 @@ const contained =
     }
   };
 
-const listening = (
+const callbackFor = (
   subject: string,
-  heard: (text: string, code: number) => void,
+  received: (text: string, code: number) => void,
   refused: (error: Error) => void,
 ): Callback =>
   contained((error, message) => {
     if (error) refused(error);
-    else if (isPublishedTo(message, subject)) heard(message.string(), message.headers?.code ?? 0);
+    else if (isPublishedTo(message, subject)) received(message.string(), message.headers?.code ?? 0);
   }, refused);
 
-const end = (subscription: Subscription) => (): void => subscription.unsubscribe();
+const unsubscriber = (subscription: Subscription) => (): void => subscription.unsubscribe();
 
-function member<Listener>(set: Set<Listener>, listener: Listener): () => void {
+function addListener<Listener>(set: Set<Listener>, listener: Listener): () => void {
   set.add(listener);
   return () => void set.delete(listener);
 }

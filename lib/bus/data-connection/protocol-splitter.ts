@@ -1,26 +1,26 @@
 import type { Msg } from '@nats-io/transport-node';
 import type { PoolBuffer } from './buffer-pool.ts';
 
-/** Who takes the messages of one subscription as they come off the socket, in pieces and uncopied. */
+/** Receives the messages of one subscription as they arrive, in pieces, without a copy. */
 export interface RawSubscription {
-  /** The subject whose messages it takes. */
+  /** The subject of the subscription. */
   readonly subject: string;
-  /** The subject that they bear, where it is another one: a consumer delivers under the subject that is stored. */
+  /** The subject on the wire, if it differs: a consumer delivers under the stored subject. */
   readonly deliveredAs?: string;
   /** A message of `length` bytes begins. */
   begin(length: number): void;
   /** The next bytes of the message. They are valid until this returns, or as long as the pool buffer is retained. */
   piece(bytes: Buffer, poolBuffer: PoolBuffer | undefined): void;
-  /** No more in this read. */
+  /** This read has no more bytes for it. */
   pause(): void;
-  /** A message that names another subject; or one with headers, which comes whole. */
+  /** A message with another subject, without its bytes; or a message with headers, as a whole. */
   unexpected(subject: string, message?: Msg): void;
 }
 
 export interface ProtocolSplitter {
   /** By subscription id. */
-  readonly claims: Map<number, RawSubscription>;
-  /** Takes what was read from the socket. */
+  readonly subscriptions: Map<number, RawSubscription>;
+  /** Takes the bytes of one read from the socket. */
   feed(bytes: Buffer, poolBuffer?: PoolBuffer): void;
 }
 
@@ -34,7 +34,7 @@ function openLines() {
     get isBegun(): boolean {
       return begun !== '';
     },
-    /** Reads on in a line. @returns how many bytes, and the whole line if its end is there */
+    /** Reads the rest of a line, as far as it is there. @returns the bytes read, and the line if it is complete */
     read(bytes: Buffer, at: number): { readonly length: number; readonly line?: string } {
       const found = bytes.indexOf(newline, at);
       const end = found < 0 ? bytes.length : found + 1;
@@ -50,7 +50,7 @@ function openLines() {
 interface LastLine {
   readonly line: Buffer;
   readonly id: number;
-  readonly claim: RawSubscription;
+  readonly subscription: RawSubscription;
   readonly size: number;
 }
 
@@ -63,54 +63,54 @@ function parseMessageLine(line: string) {
 }
 
 /**
- * Takes the claimed messages out of what a NATS server sends, and passes everything else on, byte for byte.
- * The client's own parser would copy each message; here nothing is copied.
+ * Gives the messages of raw subscriptions to them, and passes all other bytes from the server on to the client's parser, unchanged.
+ * That parser would copy each message; here nothing is copied.
  * Protocol: https://docs.nats.io/reference/reference-protocols/nats-protocol
  */
 export function openProtocolSplitter(passOn: (bytes: Buffer) => void): ProtocolSplitter {
-  const claims = new Map<number, RawSubscription>();
+  const subscriptions = new Map<number, RawSubscription>();
   const lines = openLines();
   /** Bytes of a message that are still to come, its CRLF included. */
   let left = 0;
-  /** Who takes them; undefined where they are dropped. */
+  /** The receiver of these bytes; undefined if they are dropped. */
   let owner: RawSubscription | 'client' | undefined;
 
-  /** The last line of a claimed message. In a stream nearly all are the same, which then need not be read again. */
+  /** The last MSG line of a raw subscription. In a stream the lines repeat, so a repeated line is not parsed again. */
   let last: LastLine | undefined;
 
-  function open(claim: RawSubscription, size: number): void {
+  function open(subscription: RawSubscription, size: number): void {
     left = size + crlfBytes;
-    owner = claim;
-    claim.begin(size);
+    owner = subscription;
+    subscription.begin(size);
   }
 
-  /** Takes the line at `at` when it is the last one again; how long it is. */
-  function again(bytes: Buffer, at: number): number {
-    if (!last || lines.isBegun || claims.get(last.id) !== last.claim) return 0;
+  /** If the last line repeats at `at`, opens its message. @returns the line's length, or 0 */
+  function sameLine(bytes: Buffer, at: number): number {
+    if (!last || lines.isBegun || subscriptions.get(last.id) !== last.subscription) return 0;
     const { length } = last.line;
     if (at + length > bytes.length || bytes.compare(last.line, 0, length, at, at + length) !== 0) return 0;
-    open(last.claim, last.size);
+    open(last.subscription, last.size);
     return length;
   }
 
-  /** Takes one line; true when the bytes after it are a claimed message. */
+  /** Takes one line. @returns true if the bytes after it are a message that the client does not get */
   function control(line: string): boolean {
     const message = parseMessageLine(line);
     if (!message) return false;
     const { subject, id, size, hasHeaders } = message;
-    const claim = hasHeaders ? undefined : claims.get(id);
-    if (claim && subject === (claim.deliveredAs ?? claim.subject)) {
-      last = { line: Buffer.from(line, 'latin1'), id, claim, size };
-      open(claim, size);
+    const subscription = hasHeaders ? undefined : subscriptions.get(id);
+    if (subscription && subject === (subscription.deliveredAs ?? subscription.subject)) {
+      last = { line: Buffer.from(line, 'latin1'), id, subscription, size };
+      open(subscription, size);
       return true;
     }
     left = size + crlfBytes;
-    owner = claim ? undefined : 'client';
-    claim?.unexpected(subject);
-    return claim !== undefined;
+    owner = subscription ? undefined : 'client';
+    subscription?.unexpected(subject);
+    return subscription !== undefined;
   }
 
-  /** Reads on in a line; how many bytes. */
+  /** Reads the rest of a line, as far as it is there. @returns the bytes read */
   function readLine(bytes: Buffer, at: number): number {
     const { length, line } = lines.read(bytes, at);
     if (line !== undefined && !control(line)) passOn(Buffer.from(line, 'latin1'));
@@ -130,10 +130,10 @@ export function openProtocolSplitter(passOn: (bytes: Buffer) => void): ProtocolS
         }
         left -= end - at;
         at = end;
-      } else at += again(bytes, at) || readLine(bytes, at);
+      } else at += sameLine(bytes, at) || readLine(bytes, at);
     }
-    for (const claim of touched) claim.pause();
+    for (const subscription of touched) subscription.pause();
   }
 
-  return { claims, feed };
+  return { subscriptions, feed };
 }

@@ -4,20 +4,20 @@ import { NodeTransport } from '@nats-io/transport-node/lib/node_transport.js';
 import { openPooledReader, type PooledReader } from './buffer-pool.ts';
 import { openProtocolSplitter, type ProtocolSplitter } from './protocol-splitter.ts';
 
-/** A connection's options with our mark on them: the client hands them to the transport as they are. */
+/** Options of a connection, marked as a data connection: the client passes them on to the transport unchanged. */
 export type DataConnectionOptions = NodeConnectionOptions & { readonly dataConnection: true };
 
 const isDataConnection = (options: NodeConnectionOptions): options is DataConnectionOptions =>
   'dataConnection' in options;
 
-/** At most 16 MiB of socket memory held by unwritten bytes before they are copied out. */
+/** At most 16 MiB of pool buffers are retained before their bytes are copied. */
 const poolBuffers = { size: 256 * 1024, most: 64 };
 
 /**
- * The client's own transport (handshake, TLS, reading and writing of the protocol), which for a connection with our mark
- *  - reads into memory that is used again, up to 256 KiB at once, and
- *  - takes claimed messages out of what was read, before the client's parser.
- * For any other connection it is the client's transport unchanged.
+ * The client's own transport (handshake, TLS, protocol). For a marked connection, it
+ *  - reads into reused memory, up to 256 KiB at once, and
+ *  - gives raw subscriptions their messages, before the client's parser.
+ * For other connections, nothing changes.
  */
 export class DataTransport extends NodeTransport {
   readonly splitter: ProtocolSplitter = openProtocolSplitter((bytes) => {
@@ -50,7 +50,7 @@ export class DataTransport extends NodeTransport {
         callback: (length) => {
           const { bytes, poolBuffer } = reader.filled(length);
           if (this.#running) this.#read(() => this.splitter.feed(bytes, poolBuffer));
-          // the handshake listens for data events, which a socket with separate memory does not emit
+          // the handshake listens for data events, which a socket with `onread` does not emit
           else socket.emit('data', Buffer.from(bytes));
           return true;
         },
@@ -79,11 +79,11 @@ export class DataTransport extends NodeTransport {
     this.yields = [];
     for (const frame of early) this.splitter.feed(Buffer.from(frame));
     this.#running = true;
-    // TLS decrypts into its own buffers; a plain socket emits no data from here on, but has to flow
+    // a TLS socket emits its decrypted bytes; a plain socket emits none, but needs a listener to flow
     this.socket.on('data', (frame: Buffer) => this.#read(() => this.#copied(frame)));
   }
 
-  /** What TLS decrypted is copied, so that the collector finds its buffers young: held, they cost half as much CPU again. */
+  /** Copies decrypted bytes into pool buffers, since retaining the buffers of TLS costs half as much CPU again in garbage collection. */
   #copied(frame: Buffer): void {
     const reader = this.#reader;
     for (let at = 0; reader && at < frame.length; ) {
@@ -94,7 +94,7 @@ export class DataTransport extends NodeTransport {
     }
   }
 
-  /** The reader of the bytes handles its failures; what is left is a broken protocol. */
+  /** Closes the socket if the protocol is broken. Subscriptions handle their own failures. */
   #read(feed: () => void): void {
     try {
       feed();
@@ -103,12 +103,12 @@ export class DataTransport extends NodeTransport {
     }
   }
 
-  /** Whether the reader holds so much that a claim should copy what it keeps. */
+  /** Are so many pool buffers retained that subscriptions should copy what they keep? */
   get underPressure(): boolean {
     return this.#reader?.underPressure ?? false;
   }
 
-  /** Writes whole protocol messages, uncopied, in one system call where possible. `flushed` is called when all is written. */
+  /** Writes whole protocol messages without a copy, in one system call if possible. Calls `flushed` when all is written. */
   write(parts: readonly Buffer[], flushed: () => void): void {
     const last = parts.length - 1;
     this.socket.cork();

@@ -6,7 +6,7 @@ import { type LockPlace, openRenewals, type Taken } from './renewals.ts';
 
 /** A lock that is held and renews itself. */
 export interface Lease {
-  /** The lock's revision: the fence. */
+  /** The lock's revision: the fencing token. */
   readonly revision: number;
   /** Aborted when the lease could not be kept: what runs under it must stop at once. */
   readonly lost: AbortSignal;

@@ -78,7 +78,7 @@ test('a receiver’s final message that a stream delivers is ignored', async () 
   const dataConnection = await openDataConnection(bus.options);
   onTestFinished(() => dataConnection.close());
   const received: string[] = [];
-  const end = dataConnection.hear(
+  const end = dataConnection.subscribe(
     'zfs-credit.smos-01.transfer1.smos-00',
     (text) => received.push(text),
     () => {},

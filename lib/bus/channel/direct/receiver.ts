@@ -60,7 +60,7 @@ function subscribe(receiving: Receiving, frames: Frames): () => void {
     fail(receiving, new ZpsendError('NOT_ALLOWED', `may not subscribe to ${subject}: ${error.message}`));
   };
   const ends = [dataSubject, ...(sharedSubject === undefined ? [] : [sharedSubject])].map((subject) =>
-    receiving.dataConnection.claim(subscriptionOf(receiving, frames, subject), refused(subject)),
+    receiving.dataConnection.subscribeRaw(subscriptionOf(receiving, frames, subject), refused(subject)),
   );
   return () => {
     for (const end of ends) end();

@@ -45,7 +45,7 @@ export interface Receiving {
 }
 
 export const publish = ({ dataConnection, options }: Receiving, message: CreditMessage): void =>
-  dataConnection.say(options.creditSubject, tagText(options.words.own, JSON.stringify(message)));
+  dataConnection.publish(options.creditSubject, tagText(options.words.own, JSON.stringify(message)));
 
 /** Grants what there is room for, and repeats the last grant otherwise. */
 export function grant(receiving: Receiving): void {

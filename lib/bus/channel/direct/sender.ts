@@ -139,7 +139,7 @@ export function openDirectSender(dataConnection: DataConnection, options: Direct
     fail(sending, new ZpsendError('NOT_ALLOWED', `may not ${what} ${subject}: ${error.message}`));
   let granted = (): void => {};
   const ends = [
-    dataConnection.hear(
+    dataConnection.subscribe(
       creditSubject,
       (tagged) => receiveWord(sending, { heard: heartbeat.heard, granted: () => granted() }, tagged),
       (error) => denied('subscribe to', creditSubject, error),

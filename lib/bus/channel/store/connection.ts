@@ -6,8 +6,8 @@ import type { JetStreamAt } from '../../jetstream/jetstream.ts';
 /** A JetStream, and a data connection for the objects in it. */
 export interface StoreAt extends JetStreamAt {
   readonly dataConnection: DataConnection;
-  /** The prefix of the subjects on which it delivers to this user. */
-  readonly deliveries: string;
+  /** The prefix of the subjects on which JetStream delivers to this user. */
+  readonly deliveryPrefix: string;
 }
 
 /** The connection for stored streams, separate from control messages. It is opened at the first use, and closed with the bus. */
@@ -28,7 +28,7 @@ export function storeConnection(bus: Bus, name: string): StoreConnection {
   return {
     open() {
       opened ??= openDataConnection({ ...bus.options, name, waitOnFirstConnect: false }, bus.refusal)
-        .then((dataConnection) => ({ nc: dataConnection.nc, dataConnection, deliveries: bus.deliveryPrefix }))
+        .then((dataConnection) => ({ nc: dataConnection.nc, dataConnection, deliveryPrefix: bus.deliveryPrefix }))
         .catch((thrown) => {
           opened = undefined;
           throw new ZpsendError('UNREACHABLE', `no connection for stored streams: ${ZpsendError.from(thrown).message}`);

@@ -15,12 +15,12 @@ export interface Chunks {
   readonly subject: string;
   /** The object's name in errors. */
   readonly name: string;
-  /** Their number. */
+  /** The number of chunks. */
   readonly chunks: number;
-  /** Does the stream's leader have all of them? The consumer may be at a replica that lags behind. */
+  /** Does the stream's leader have all chunks? The consumer may be on a replica that lags behind. */
   isThere(): Promise<boolean>;
-  /** A prefix of subjects for their delivery, on which no request gets its answer. */
-  readonly deliveries: string;
+  /** The prefix of subjects for deliveries. No request has its reply subject there. */
+  readonly deliveryPrefix: string;
 }
 
 /** The state of a new consumer. */
@@ -29,10 +29,10 @@ const consumerSchema = z.object({
   delivered: z.object({ consumer_seq: z.number() }),
 });
 
-/** The only subject for an answer to flow control (ADR-9): else anyone who knows an inbox could make us publish anywhere. */
+/** The only subjects for answers to flow control (ADR-9). Otherwise, anyone who knows an inbox could make this user publish anywhere. */
 const flowControl = /^\$JS\.FC\.[^\s*>]+$/;
 
-/** Delivers the chunks once, and is deleted soon after the reader has gone. */
+/** A consumer that delivers the chunks once, and that the server deletes soon after the subscription ends. */
 const consumerOf = (name: string, inbox: string, subject: string) => ({
   name,
   deliver_subject: inbox,
@@ -46,7 +46,7 @@ const consumerOf = (name: string, inbox: string, subject: string) => ({
   num_replicas: 1,
 });
 
-/** Takes the bytes of messages into memory, and finds out when they are all there, or when fewer came than expected. */
+/** Copies the bytes of messages into memory. `whole` resolves when all bytes are there, and rejects if the messages have fewer. */
 function openChunkBuffer({ name, isThere }: Pick<Chunks, 'name' | 'isThere'>, into: Buffer) {
   const sha256 = createHash('sha256');
   const whole = Promise.withResolvers<void>();
@@ -54,16 +54,17 @@ function openChunkBuffer({ name, isThere }: Pick<Chunks, 'name' | 'isThere'>, in
   const broken = (why: string, details?: { reason: 'missing' }) =>
     whole.reject(new ZpsendError('STREAM_BROKEN', `${name}: ${why}`, details));
   let received = 0;
-  /** Bytes of the current message that are still to come, messages so far, and all messages. */
+  /** Bytes of the current message that are still to come. */
   let left = 0;
+  /** Messages so far, and the number of all messages. */
   let messages = 0;
   let expected = Number.POSITIVE_INFINITY;
-  let lacks = false;
+  let isIncomplete = false;
   let isOver = false;
-  /** Fewer messages came than expected. */
-  function lack(): void {
-    if (lacks) return;
-    lacks = true;
+  /** Called when all messages came, and bytes are missing. */
+  function failIncomplete(): void {
+    if (isIncomplete) return;
+    isIncomplete = true;
     const missing = `${into.length - received} bytes of it are missing`;
     isThere().then((there) => {
       if (there) whole.reject(new ZpsendError('UNREACHABLE', `${name}: ${missing} in a replica that lags behind`));
@@ -73,7 +74,7 @@ function openChunkBuffer({ name, isThere }: Pick<Chunks, 'name' | 'isThere'>, in
   function check(): void {
     if (left > 0) return;
     if (received === into.length) whole.resolve();
-    else if (messages >= expected) lack();
+    else if (messages >= expected) failIncomplete();
   }
   return {
     whole: whole.promise,
@@ -90,7 +91,7 @@ function openChunkBuffer({ name, isThere }: Pick<Chunks, 'name' | 'isThere'>, in
       if (received + length > into.length) broken('it is larger than its metadata says');
     },
     piece(bytes: Buffer): void {
-      // after a failure the memory is in other use
+      // after a failure the memory may be reused
       if (isOver) return;
       left -= bytes.length;
       if (received + bytes.length > into.length) return;
@@ -99,7 +100,7 @@ function openChunkBuffer({ name, isThere }: Pick<Chunks, 'name' | 'isThere'>, in
       received += bytes.length;
     },
     digest: (): Buffer => sha256.digest(),
-    /** Takes nothing more. */
+    /** Ignores all further messages. */
     close(): void {
       isOver = true;
     },
@@ -107,19 +108,19 @@ function openChunkBuffer({ name, isThere }: Pick<Chunks, 'name' | 'isThere'>, in
 }
 
 /**
- * Reads the chunks of an object into memory as they come off the socket. An ephemeral consumer delivers them, at the rate of its flow
- * control (https://docs.nats.io/nats-concepts/jetstream/consumers, "Flow control").
+ * Reads the chunks of an object into memory as they arrive. An ephemeral consumer delivers them, at the rate of its flow control
+ * (https://docs.nats.io/nats-concepts/jetstream/consumers, "Flow control").
  * @param into as long as the object
  * @returns their SHA-256
- * @throws ZpsendError STREAM_BROKEN when they are more or fewer bytes; UNREACHABLE, TIMEOUT; errors of JetStream
+ * @throws ZpsendError STREAM_BROKEN if the chunks have more or fewer bytes than `into`; UNREACHABLE, TIMEOUT; errors of JetStream
  */
 export async function getChunks(
   dataConnection: DataConnection,
   manager: JetStreamManager,
-  { stream, subject, name, chunks, isThere, deliveries }: Chunks,
+  { stream, subject, name, chunks, isThere, deliveryPrefix }: Chunks,
   into: Buffer,
 ): Promise<Buffer> {
-  const inbox = openInbox(deliveries);
+  const inbox = openInbox(deliveryPrefix);
   const consumer = nuid.next();
   const buffer = openChunkBuffer({ name, isThere }, into);
   const { begin, piece, fail } = buffer;
@@ -130,7 +131,7 @@ export async function getChunks(
   const endings = [
     heartbeat.stop,
     dataConnection.onDisconnected(() => fail(connectionLost())),
-    dataConnection.claim(
+    dataConnection.subscribeRaw(
       {
         subject: inbox,
         deliveredAs: subject,
@@ -141,9 +142,9 @@ export async function getChunks(
           buffer.check();
         },
         unexpected(_, message) {
-          // flow control asks for an answer, or a heartbeat reports that one was lost
+          // a request of flow control, or a heartbeat that repeats a lost one
           const asked = message?.reply || message?.headers?.get('Nats-Consumer-Stalled');
-          if (message?.headers?.code === 100 && asked && flowControl.test(asked)) dataConnection.say(asked, '');
+          if (message?.headers?.code === 100 && asked && flowControl.test(asked)) dataConnection.publish(asked, '');
         },
       },
       fail,

@@ -17,42 +17,43 @@ export interface StoredObject {
   readonly name: string;
   readonly bytes: number;
   readonly digest: string;
-  /** Higher for objects that were put later. */
+  /** Higher for objects that were stored later. */
   readonly seq: number;
-  /** The id of its chunks, a new one at every put, and their number. */
+  /** The id of its chunks, new for every upload. */
   readonly id: string;
+  /** The number of its chunks. */
   readonly chunks: number;
 }
 
 /** The store of one source host: object store `zfs-streams-<source>`. Every failure is a ZpsendError. */
 export interface StreamsBucket {
   readonly source: string;
-  /** @throws ZpsendError NO_SPACE when the bucket is full, which may pass */
+  /** Stores an object. @throws ZpsendError NO_SPACE if the bucket is full; a later try may succeed */
   put(name: string, bytes: Buffer, description: string): Promise<StoredObject>;
   /**
-   * A complete object, in memory; undefined where there is none.
-   * @param most bytes
+   * Reads a complete object into memory; undefined if there is none.
+   * @param most the most bytes that it may have
    * @param into memory for it, used if it fits
-   * @throws ZpsendError STREAM_BROKEN for one that is larger, or does not match its digest
+   * @throws ZpsendError STREAM_BROKEN if it is larger, or does not match its digest
    */
   get(
     name: string,
     most: number,
     into?: Buffer,
   ): Promise<{ readonly object: StoredObject; readonly bytes: Buffer } | undefined>;
-  /** Of all objects, in no order. The server has the names in memory, while reading an object reads from disk. */
+  /** The names of all objects, in no order. The server has them in memory, so this reads nothing from disk. */
   names(): Promise<string[]>;
-  /** Names of objects with any bytes there, incomplete ones included. */
+  /** The names of objects that have chunks, complete or not. */
   withChunks(): Promise<string[]>;
-  /** How long ago the last byte of these was stored, in milliseconds by the server's clock; undefined where there are none. */
+  /** How long ago the newest chunk of these objects was stored, in milliseconds by the server's clock; undefined if there is none. */
   idle(names: readonly string[]): Promise<number | undefined>;
-  /** Are all of these there as they were put? Another instance deletes them only if it takes their job for dead. */
+  /** Are all of these objects there as they were stored? Another instance deletes them only if it takes their job for dead. */
   areWhole(objects: readonly StoredObject[]): Promise<boolean>;
   /** Deletes an object with its metadata, or the chunks of an incomplete one. A missing one is no error. */
   remove(name: string): Promise<void>;
-  /** Its size limit in bytes; undefined where there is none, or no bucket. */
+  /** The bucket's size limit in bytes; undefined if there is no limit, or no bucket. */
   bound(): Promise<number | undefined>;
-  /** Changes with every put and delete; undefined where there is no bucket. */
+  /** A value that changes whenever an object is stored or deleted; undefined if there is no bucket. */
   mark(): Promise<string | undefined>;
 }
 
@@ -70,7 +71,7 @@ const infoOf = (
 
 function writesTo(access: BucketAccess): Pick<StreamsBucket, 'put' | 'remove'> {
   const { at, js, bucket, stream, objects, attempt, asked, purge, metadataOf, countsOf } = access;
-  /** Objects that a failed put may have left chunks of. */
+  /** The names of objects of which a failed upload may have left chunks. */
   const untidy = new Set<string>();
   /** Deletes all chunks of an object except those of one id. */
   async function tidy(name: string, but?: string): Promise<void> {
@@ -87,7 +88,7 @@ function writesTo(access: BucketAccess): Pick<StreamsBucket, 'put' | 'remove'> {
     const options = { headers: rollup, timeout: timing.store.answerMs };
     return (await asked(() => js.publish(objects.meta(object.name), JSON.stringify(info), options))).seq;
   }
-  /** Overwritten metadata counts as none: the object is put again. */
+  /** The metadata before an upload. Invalid metadata counts as none, since the object is stored again. */
   const oldOf = (name: string): Promise<Metadata | undefined> =>
     metadataOf(name).catch((thrown) => {
       if (!(thrown instanceof ZpsendError) || thrown.code !== 'STREAM_BROKEN') throw thrown;
@@ -107,12 +108,12 @@ function writesTo(access: BucketAccess): Pick<StreamsBucket, 'put' | 'remove'> {
             { stream, subject: objects.chunks(id) },
             bytes,
           );
-          // an answer shows that it is stored on some server; the leader, which is read, has to have it
+          // an answer shows that a chunk is stored on some server; reads use the leader, which must have all chunks
           const there = (await countsOf(objects.chunks(id)))[objects.chunks(id)] ?? 0;
           if (there !== count) throw new ZpsendError('UNREACHABLE', `${count - there} of its messages are not there`);
           const object = { name, bytes: bytes.length, digest: digestOf(sha256), seq: 0, id, chunks: count };
           const seq = await putMetadata(object, size, description).catch((thrown) => {
-            // without an answer it may be stored, and then needs its chunks
+            // without an answer the metadata may be stored, and then it needs its chunks
             if (!(thrown instanceof JetStreamApiError)) uncertain = true;
             throw thrown;
           });
@@ -140,7 +141,7 @@ type Reads = Pick<StreamsBucket, 'get' | 'names' | 'withChunks' | 'idle' | 'areW
 
 function readsFrom(access: BucketAccess): Reads {
   const { at, jsm, stream, objects, attempt, asked, metadataOf, info, countsOf } = access;
-  const { dataConnection, deliveries } = at;
+  const { dataConnection, deliveryPrefix } = at;
   return {
     get: (name, most, into) =>
       attempt(`reading ${name} from`, async () => {
@@ -154,7 +155,7 @@ function readsFrom(access: BucketAccess): Reads {
         const sha256 = await getChunks(
           dataConnection,
           jsm,
-          { stream, subject, name, chunks, isThere, deliveries },
+          { stream, subject, name, chunks, isThere, deliveryPrefix },
           bytes,
         );
         if (digestOf(sha256) !== digest) {

@@ -11,11 +11,12 @@ import { connectionLost } from './jetstream-errors.ts';
 
 /** Bytes of an object in one message, as in other clients of the object store (ADR-20). */
 const chunkBytes = 128 * 1024;
-/** Chunks that are written at once, and chunks without an answer: enough for a distant server, few for a full bucket. */
+/** Chunks that are written at once. */
 const pieceChunks = 8;
+/** The most chunks without an answer: enough for a distant server, few for a full bucket. */
 const mostUnanswered = 32;
 
-/** JetStream's answer to a published message; `error` where it is not stored. */
+/** JetStream's answer to a published message; `error` if it is not stored. */
 const answerSchema = z.object({
   stream: z.string().optional(),
   seq: z.number().optional(),
@@ -29,9 +30,9 @@ export interface PutChunks {
   readonly sha256: Buffer;
 }
 
-/** Why a chunk is not stored, by its answer; undefined where it is. @throws for an unreadable answer */
+/** Why a chunk is not stored, by JetStream's answer; undefined if it is stored. @throws for an unreadable answer */
 function refusalIn(text: string, code: number, stream: string): Error | undefined {
-  // there is no JetStream on the subject
+  // 503: nothing subscribes to the subject
   if (code === 503) return unreachable('no JetStream answers');
   const answer = answerSchema.parse(JSON.parse(text));
   if (answer.error) return new JetStreamApiError(answer.error);
@@ -40,8 +41,8 @@ function refusalIn(text: string, code: number, stream: string): Error | undefine
 }
 
 /**
- * Stores bytes as the chunks of an object, without copying them, and without waiting for each answer. After a failure some of them may
- * be stored.
+ * Stores bytes as the chunks of an object, without a copy, and without waiting for each answer. After a failure, some chunks may be
+ * stored.
  * @throws JetStreamApiError; ZpsendError UNREACHABLE, TIMEOUT, NOT_ALLOWED
  */
 export async function putChunks(
@@ -79,7 +80,7 @@ export async function putChunks(
     dataConnection.onRefused((refused, error) => {
       if (refused === subject) lose(new ZpsendError('NOT_ALLOWED', error.message));
     }),
-    dataConnection.hear(
+    dataConnection.subscribe(
       reply,
       (text, code) => {
         heartbeat.heard();
@@ -91,7 +92,7 @@ export async function putChunks(
       lose,
     ),
   ];
-  // writes bypass the client's buffer, where the subscription may still be
+  // wait for the subscription, which may be in the client's buffer; writes bypass that buffer
   dataConnection.nc.flush().then(() => {
     isSubscribed = true;
     wake();

@@ -1,17 +1,18 @@
 import type { Writable } from 'node:stream';
 import type { RateLimit } from '../rate-limit.ts';
 
-/** The way into `zfs receive`, in pieces, as fast as a rate limit allows. */
+/** Writes to `zfs receive`, in pieces, as fast as a rate limit allows. */
 export interface RateLimitedInput {
-  /** What the sink took, in bytes and in pieces. */
+  /** Bytes that the sink took. */
   readonly written: number;
+  /** Pieces that the sink took. */
   readonly pieces: number;
   attach(sink: Writable): void;
-  /** Waits for the sink, and writes all bytes, until `signal` is aborted. @returns false where the sink takes no more */
+  /** Waits for the sink, and writes all bytes, until `signal` is aborted. @returns false if the sink takes no more */
   write(bytes: Buffer): Promise<boolean>;
   /** Closes the sink. */
   finish(): void;
-  /** Waits no longer for the sink. */
+  /** Stops waiting for a sink. */
   close(): void;
 }
 
@@ -65,7 +66,7 @@ export function openRateLimitedInput(rateLimit: RateLimit | undefined, signal: A
           if (!to || to.destroyed) resolve(false);
           else to.write(piece, (error) => resolve(!error));
         });
-        // `zfs receive` may have all it needs: its exit code decides
+        // `zfs receive` may have all bytes that it needs: its exit code decides
         if (!isWritten) {
           isIgnoring = true;
           return false;

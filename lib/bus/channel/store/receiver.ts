@@ -8,20 +8,20 @@ import { openRateLimitedInput } from './rate-limited-input.ts';
 import { withRetry } from './retry.ts';
 
 export interface StoredStreamOptions extends ChannelHandlers {
-  /** How long an unreachable store is waited for, in milliseconds. */
+  /** How long to wait for an unreachable store, in milliseconds. */
   readonly patienceMs: number;
   readonly rateLimit?: RateLimit | undefined;
 }
 
 /** The receiver's end of the store channel. */
 export interface StoredStream extends ChannelReceiver {
-  /** How the receive ended: undefined for done. */
+  /** The error with which the receive ended; undefined if it is done. */
   readonly outcome: Promise<ErrorBody | undefined>;
 }
 
 type Got = Awaited<ReturnType<StreamsBucket['get']>>;
 
-/** The bytes of a segment. @throws ZpsendError STREAM_BROKEN where they are not what the manifest says */
+/** The bytes of a segment. @throws ZpsendError STREAM_BROKEN if they do not match the manifest */
 function checked(manifest: Manifest, at: number, got: Got): Buffer {
   const { digests, segment, bytes: total } = manifest;
   const expected = at < digests.length - 1 ? segment : total - segment * (digests.length - 1);
@@ -34,8 +34,8 @@ function checked(manifest: Manifest, at: number, got: Got): Buffer {
 }
 
 /**
- * Fetches a stored stream, one segment ahead of what is written. Each segment is checked against the manifest before any byte of it is
- * written. Two are held in memory (I8).
+ * Fetches a stored stream, and writes it to `zfs receive` after checking each segment against the manifest. While a segment is written,
+ * the next one is fetched: two are in memory (I8).
  */
 export function openStoredStream(
   bucket: StreamsBucket,
@@ -48,7 +48,7 @@ export function openStoredStream(
   const input = openRateLimitedInput(options.rateLimit, stop.signal);
   let received = 0;
   let fetched = 0;
-  /** The memory of written segments, for the next ones. */
+  /** The memory of written segments, to be reused. */
   const free: Buffer[] = [];
 
   async function fetch(at: number): Promise<Buffer> {

@@ -23,7 +23,7 @@ function feed(wire: string, sizes: readonly number[]): { passed: string; events:
   const splitter = openProtocolSplitter((bytes) => {
     passed += bytes.toString('latin1');
   });
-  splitter.claims.set(7, claimed(events));
+  splitter.subscriptions.set(7, claimed(events));
   const bytes = Buffer.from(wire, 'latin1');
   let piece = 0;
   for (let at = 0; at < bytes.length; piece += 1) {
@@ -58,12 +58,12 @@ test('an ended claim, or the one that replaces it, does not receive the messages
     passed += bytes.toString('latin1');
   });
   const message = Buffer.from('MSG data.a 7 2\r\nhi\r\n');
-  splitter.claims.set(7, claimed(first));
+  splitter.subscriptions.set(7, claimed(first));
   splitter.feed(message);
   splitter.feed(message);
-  splitter.claims.set(7, claimed(second));
+  splitter.subscriptions.set(7, claimed(second));
   splitter.feed(message);
-  splitter.claims.delete(7);
+  splitter.subscriptions.delete(7);
   splitter.feed(message);
   expect({ first, second, passed }).toEqual({
     first: ['begin 2', 'hi', 'begin 2', 'hi'],
@@ -75,7 +75,7 @@ test('an ended claim, or the one that replaces it, does not receive the messages
 test('a claim may match messages whose subject differs from the subscription', () => {
   const events: string[] = [];
   const splitter = openProtocolSplitter(() => {});
-  splitter.claims.set(7, { ...claimed(events), deliveredAs: 'stored.x' });
+  splitter.subscriptions.set(7, { ...claimed(events), deliveredAs: 'stored.x' });
   splitter.feed(Buffer.from('MSG stored.x 7 $JS.ACK.1 2\r\nhi\r\nMSG data.a 7 2\r\nno\r\n'));
   expect(events).toEqual(['begin 2', 'hi', 'unexpected data.a']);
 });
@@ -94,7 +94,7 @@ test('a stream arrives from its frames unchanged, for any reads', () => {
           word: () => {},
         });
         const splitter = openProtocolSplitter(() => {});
-        splitter.claims.set(7, { ...claimed([]), begin: frames.begin, piece: frames.piece });
+        splitter.subscriptions.set(7, { ...claimed([]), begin: frames.begin, piece: frames.piece });
         const sent = Buffer.concat(dataPublications('data.a', 100, Buffer.from(stream)));
         const delivered = Buffer.from(sent.toString('latin1').replaceAll('PUB data.a ', 'MSG data.a 7 '), 'latin1');
         for (let at = 0; at < delivered.length; at += size) splitter.feed(delivered.subarray(at, at + size));

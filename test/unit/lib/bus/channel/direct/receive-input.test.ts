@@ -104,7 +104,7 @@ test('two streams that share memory arrive unchanged, for any reads and slow sin
           const to = slowSink();
           const input = openInput({ underPressure: () => reader.underPressure, written: () => {} });
           input.attach(to.sink);
-          splitter.claims.set(id, {
+          splitter.subscriptions.set(id, {
             subject: 's',
             begin() {},
             piece: input.push,
