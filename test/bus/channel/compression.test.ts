@@ -121,7 +121,7 @@ test('a receiver that knows nothing of it is asked again without', async () => {
   const job = await fleet.send('smos-01', { ...body, compression: 'zstd' });
   old.stop();
   expect(job).toMatchObject({ state: 'failed', error: { code: 'NOT_ALLOWED' } });
-  expect(asked).toEqual([expect.objectContaining({ source: 'smos-01' })]);
+  expect(asked).toEqual([expect.objectContaining({ sourceHost: 'smos-01' })]);
   expect(asked[0]).not.toHaveProperty('compression');
 });
 
