@@ -58,14 +58,14 @@ export const receiptSchema = z.strictObject({
 
 /**
  * The known target of a source, for planning while it is offline: the parts of its last listing that plans need. `refused`: the target
- * has rejected a stored stream since then, so only a new listing shows its state. `heard`: the terminal receipts of streams in the store
+ * has rejected a stored stream since then, so only a new listing shows its state. `appliedReceipts`: the terminal receipts of streams in the store
  * that this state includes, by stream id and target index.
  */
 export const lastKnownTargetSchema = z.strictObject({
   version: z.literal(1),
   target: inventorySchema,
   refused: errorBodySchema.optional(),
-  heard: z.array(z.string().max(64)).max(maxReceipts).optional(),
+  appliedReceipts: z.array(z.string().max(64)).max(maxReceipts).optional(),
   /** Datasets that received streams after the listing, so the keys of datasets that inherit from them are unknown. */
   unseenKeys: z.array(datasetSchema).optional(),
 });

@@ -15,7 +15,7 @@ const headFile = (id: string): string => `${stateFolder()}/${id}.receipt`;
 const markFile = (id: string): string => `${stateFolder()}/${id}.progress`;
 
 /** Starts the record of a receive: the head of its stream, in a file beside the pool's. */
-export function begbeingReceived(id: string, progress: Progress): void {
+export function beginReceipt(id: string, progress: Progress): void {
   writeFileSync(`${headFile(id)}.new`, JSON.stringify(progress));
   renameSync(`${headFile(id)}.new`, headFile(id));
 }

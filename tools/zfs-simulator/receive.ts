@@ -5,7 +5,7 @@ import { assignments, getopt } from './getopt.ts';
 import { changePoolOf, findDataset, noSuch, readPoolOf } from './lookup.ts';
 import { checkedName, nameFault, parseName } from './names.ts';
 import { complain, print } from './output.ts';
-import { begbeingReceived, beingReceived, dropReceipt, readProgress } from './receipt.ts';
+import { beginReceipt, beingReceived, dropReceipt, readProgress } from './receipt.ts';
 import { type Admission, admit, type Wishes } from './receive-admit.ts';
 import { applyStream } from './receive-apply.ts';
 import { Refusal, usage } from './refusal.ts';
@@ -83,7 +83,7 @@ function admitAndRecord(
   const admission = admit(pool, head, wishes);
   if (admission === 'already there') return admission;
   for (const warning of admission.warnings) complain(`${warning}\n`);
-  if (head.resume === undefined) begbeingReceived(admission.id, { ...head, object: 0, offset: 0, bytes: 0 });
+  if (head.resume === undefined) beginReceipt(admission.id, { ...head, object: 0, offset: 0, bytes: 0 });
   return admission;
 }
 

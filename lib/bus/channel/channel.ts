@@ -76,7 +76,7 @@ export interface ChannelReceiver {
   readonly received: number;
   readonly consumed: number;
   /** Grows as long as the other end is alive. */
-  readonly heard: number;
+  readonly progress: number;
   /** Hands what came, and what comes, to `zfs receive`. */
   attach(stdin: Writable): void;
   /** Closes `zfs receive`'s input behind the last byte. */

@@ -5,14 +5,12 @@ import type { Log, LogFields } from '../../host/log.ts';
 
 /** The fields of all lines about one receive, as in the sender's log. */
 const fieldsOf = (host: string, { job, transfer, sourceHost, targetDataset, to }: ReceiveStart): LogFields => ({
-  ...{
-    job,
-    transfer,
-    source: sourceHost,
-    dataset: datasetOf(to.name),
-    target: `${host}:${targetDataset}`,
-    snapshot: to.name,
-  },
+  job,
+  transfer,
+  source: sourceHost,
+  dataset: datasetOf(to.name),
+  target: `${host}:${targetDataset}`,
+  snapshot: to.name,
 });
 
 /** Logs one receive. Each line is complete in itself, since logs of several hosts are read together. */

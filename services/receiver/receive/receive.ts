@@ -86,7 +86,7 @@ export function beginReceive(options: ReceiveDeps, start: ReceiveStart, incoming
     ready: ready.promise,
     over: over.promise,
     get progress() {
-      return run.channel?.heard ?? 0;
+      return run.channel?.progress ?? 0;
     },
     status: () => statusOf(run),
     abort: broken,

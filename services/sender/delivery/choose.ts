@@ -108,7 +108,11 @@ function remembering(
     const place = placeOf(context);
     const isWhole = context.isRecursive;
     const before = isWhole ? undefined : await readKnownTarget(bucket, place);
-    await writeKnownTarget(bucket, place, afterListing(before, { root: place.root, isWhole, target: now, settled }));
+    await writeKnownTarget(
+      bucket,
+      place,
+      afterListing(before, { targetDataset: place.targetDataset, isWhole, target: now, settled }),
+    );
   }
   return {
     ...delivery,

@@ -18,7 +18,7 @@ import { knownEntries } from '../reporting/known-entries.ts';
 import { blockedNotes } from '../store/blocked-notes.ts';
 import { deliveriesAt } from '../store/deliveries.ts';
 import { type KnownTarget, knownTarget } from '../store/known-inventory.ts';
-import { afterDelivery, type Place, readKnownTarget, writeKnownTarget } from '../store/known-targets.ts';
+import { afterDelivery, readKnownTarget, type StoreTarget, writeKnownTarget } from '../store/known-targets.ts';
 import type { OwnStore } from '../store/own-store.ts';
 import { askStore } from '../transfer/via-store.ts';
 import type { Delivery, DeliveryDeps } from './delivery.ts';
@@ -30,9 +30,9 @@ export interface StoreDeliveryDeps extends DeliveryDeps, Pick<JobStatusDeps, 'st
   readonly patienceMs: number;
 }
 
-export const placeOf = ({ targetHost, targetDataset }: JobContext): Place => ({
+export const placeOf = ({ targetHost, targetDataset }: JobContext): StoreTarget => ({
   host: targetHost,
-  root: targetDataset,
+  targetDataset: targetDataset,
 });
 
 /** The state of a target in the store before a send. */
@@ -156,36 +156,39 @@ const without = (lastKnown: LastKnownTarget, unsure: ReadonlySet<string>): LastK
 });
 
 /** The request may mean a host of another name. */
-const noteOfUnknown = ({ host, root }: Place, { datasets: [top] }: Inventory): Note => {
-  const message = `this host knows of no earlier send to ${root} on ${host}, so it is assumed to be empty`;
-  return { kind: 'unseen', dataset: top?.name ?? root, message };
+const noteOfUnknown = ({ host, targetDataset }: StoreTarget, { datasets: [top] }: Inventory): Note => {
+  const message = `this host knows of no earlier send to ${targetDataset} on ${host}, so it is assumed to be empty`;
+  return { kind: 'unseen', dataset: top?.name ?? targetDataset, message };
 };
 
-const noteOfRecords = ({ host, root }: Place, { datasets: [top] }: Inventory): Note => {
-  const message = `the snapshots of ${root} on ${host} are derived from earlier sends of this host, since ${host} is not listed`;
-  return { kind: 'unseen', dataset: top?.name ?? root, message };
+const noteOfRecords = ({ host, targetDataset }: StoreTarget, { datasets: [top] }: Inventory): Note => {
+  const message = `the snapshots of ${targetDataset} on ${host} are derived from earlier sends of this host, since ${host} is not listed`;
+  return { kind: 'unseen', dataset: top?.name ?? targetDataset, message };
 };
 
-const refusedThere = ({ host, root }: Place, error: ErrorBody): ZpsendError =>
+const refusedThere = ({ host, targetDataset }: StoreTarget, error: ErrorBody): ZpsendError =>
   new ZpsendError(
     error.code,
-    `${host} rejected a stored stream for ${root} (${error.message}). Storing for it is paused. Run zpsend send --channel auto while ` +
+    `${host} rejected a stored stream for ${targetDataset} (${error.message}). Storing for it is paused. Run zpsend send --channel auto while ` +
       `${host} is online.`,
-    { ...error.details, host, dataset: root, reason: 'refused-there' },
+    { ...error.details, host, dataset: targetDataset, reason: 'refused-there' },
   );
 
 /** The record of earlier sends cannot be read. That is a failure of our own connection, not of the target. */
-const unreadRows = ({ host, root }: Place, thrown: unknown): ZpsendError =>
+const unreadRows = ({ host, targetDataset }: StoreTarget, thrown: unknown): ZpsendError =>
   new ZpsendError(
     'TIMEOUT',
-    `the record of earlier sends to ${root} on ${host} cannot be read: ${ZpsendError.from(thrown).message}`,
+    `the record of earlier sends to ${targetDataset} on ${host} cannot be read: ${ZpsendError.from(thrown).message}`,
     {
       reason: 'connection-lost',
     },
   );
 
 /** The target received streams before, and the source has no record of their snapshots. */
-function lostThere({ host, root }: Place, [first = root, ...others]: readonly string[]): ZpsendError {
+function lostThere(
+  { host, targetDataset }: StoreTarget,
+  [first = targetDataset, ...others]: readonly string[],
+): ZpsendError {
   const more = others.length > 0 ? ` and ${others.length} more datasets` : '';
   return new ZpsendError(
     'UNREACHABLE',
@@ -195,8 +198,10 @@ function lostThere({ host, root }: Place, [first = root, ...others]: readonly st
 }
 
 /** Partial state of a direct transfer can only be continued directly: a stored stream would discard it. */
-function checkPartial({ host, root }: Place, seen: Inventory): void {
-  const partial = seen.datasets.find(({ name, resumeToken }) => resumeToken !== undefined && isWithin(name, root));
+function checkPartial({ host, targetDataset }: StoreTarget, seen: Inventory): void {
+  const partial = seen.datasets.find(
+    ({ name, resumeToken }) => resumeToken !== undefined && isWithin(name, targetDataset),
+  );
   if (!partial) return;
   throw new ZpsendError(
     'UNREACHABLE',

@@ -7,7 +7,7 @@ import { datasetOf } from '../../../schemas/names.ts';
 import type { Log } from '../../host/log.ts';
 import { removeOldCursors } from '../bases/store-cursors.ts';
 import { isAt } from './deliveries.ts';
-import { afterDelivery, type Place, readKnownTarget, writeKnownTarget } from './known-targets.ts';
+import { afterDelivery, readKnownTarget, type StoreTarget, writeKnownTarget } from './known-targets.ts';
 
 export interface ReceiptApplierDeps {
   readonly zfs: Pick<Zfs, 'list' | 'destroyBookmark'>;
@@ -46,7 +46,7 @@ export function openReceiptApplier({ zfs, log, reportSettled }: ReceiptApplierDe
       const places = placesIn(names).filter((place) => fresh.some((delivery) => isAt(place, delivery)));
       // a receipt within a known target was reported by its writer, or the target was listed since
       for (const place of places)
-        for (const key of (await readKnownTarget(bucket, place))?.heard ?? []) reported.add(key);
+        for (const key of (await readKnownTarget(bucket, place))?.appliedReceipts ?? []) reported.add(key);
       for (const group of byDataset(fresh.filter(({ key }) => !reported.has(key)))) {
         if (signal.aborted) return;
         await report(group);
@@ -57,7 +57,10 @@ export function openReceiptApplier({ zfs, log, reportSettled }: ReceiptApplierDe
         const before = await readKnownTarget(bucket, place);
         const after = before && fresh.filter((delivery) => isAt(place, delivery)).reduce(afterDelivery, before);
         if (!after || after === before) continue;
-        await writeKnownTarget(bucket, place, { ...after, heard: after.heard?.filter((key) => current.has(key)) });
+        await writeKnownTarget(bucket, place, {
+          ...after,
+          appliedReceipts: after.appliedReceipts?.filter((key) => current.has(key)),
+        });
       }
       for (const { key } of fresh) applied.add(key);
     },
@@ -99,10 +102,10 @@ function logSettled(log: Log, { target, start, state }: SettledDelivery): void {
   });
 }
 
-const placesIn = (names: readonly string[]): Place[] =>
+const placesIn = (names: readonly string[]): StoreTarget[] =>
   names.flatMap((name) => {
     const parsed = parseStoredName(name);
-    return parsed?.kind === 'known' ? [{ host: parsed.target, root: parsed.dataset }] : [];
+    return parsed?.kind === 'known' ? [{ host: parsed.target, targetDataset: parsed.dataset }] : [];
   });
 
 const byDataset = (settled: readonly SettledDelivery[]): SettledDelivery[][] => [

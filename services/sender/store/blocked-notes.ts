@@ -7,7 +7,7 @@ import type { Note } from '../../../schemas/plan.ts';
 import type { BlockedStream } from '../reporting/store-blocked.ts';
 import { notFetched } from './blocked.ts';
 import { isAt, unreported } from './deliveries.ts';
-import type { Place } from './known-targets.ts';
+import type { StoreTarget } from './known-targets.ts';
 import { hasReceiver } from './unclaimed.ts';
 
 export interface BlockedNotesDeps {
@@ -40,7 +40,7 @@ function notesOf(blocked: readonly BlockedStream[]): Note[] {
  */
 export async function blockedNotes(
   { bus, bucket, claimMs = timing.maintenance.claimMs }: BlockedNotesDeps,
-  place: Place,
+  place: StoreTarget,
   deliveries: readonly StoredDelivery[],
 ): Promise<Note[]> {
   const blocked = deliveries.flatMap((delivery) =>

@@ -6,14 +6,16 @@ import {
 } from '../../../lib/bus/channel/store/delivery-state.ts';
 import { isWithin } from '../../../schemas/names.ts';
 import type { StoredStart } from '../../../schemas/stored.ts';
-import type { Place } from './known-targets.ts';
+import type { StoreTarget } from './known-targets.ts';
 
-export const isAt = ({ host, root }: Place, { target, start }: Pick<StoredDelivery, 'target' | 'start'>): boolean =>
-  target === host && isWithin(start.targetDataset, root);
+export const isAt = (
+  { host, targetDataset }: StoreTarget,
+  { target, start }: Pick<StoredDelivery, 'target' | 'start'>,
+): boolean => target === host && isWithin(start.targetDataset, targetDataset);
 
 /** The deliveries of a store for one target: those that are settled, and those still to be received, both in order. */
 export function deliveriesAt(
-  place: Place,
+  place: StoreTarget,
   deliveries: readonly StoredDelivery[],
 ): { readonly settled: readonly SettledDelivery[]; readonly starts: readonly StoredStart[] } {
   const own = deliveries.filter((delivery) => isAt(place, delivery));

@@ -8,7 +8,7 @@ import type { StatusEntry } from '../../../schemas/status.ts';
 import type { LastKnownTarget } from '../../../schemas/stored.ts';
 import type { StreamWish } from '../../../schemas/stream.ts';
 import { cursorsOf, isTentative } from '../bases/cursor-name.ts';
-import type { Place } from './known-targets.ts';
+import type { StoreTarget } from './known-targets.ts';
 
 type NotedRow = Pick<StatusEntry, 'sent' | 'stream' | 'wrapping'>;
 
@@ -41,20 +41,20 @@ export interface KnownTarget {
  * @param lastKnown undefined if nothing is recorded
  */
 export function knownTarget(
-  place: Place,
+  place: StoreTarget,
   { source, rows, wish }: Records,
   lastKnown: Pick<LastKnownTarget, 'target' | 'unseenKeys'> | undefined,
 ): KnownTarget {
   const seen = lastKnown?.target;
   const top = source.datasets[0]?.name ?? '';
-  const before = seen ?? emptyInventory(place.host, place.root);
+  const before = seen ?? emptyInventory(place.host, place.targetDataset);
   const entries = new Map(before.datasets.map((entry) => [entry.name, entry]));
   const sent: SentBefore[] = [];
   const lost: string[] = [];
   const unsure = new Set<string>();
   const unseenKeys = new Set(lastKnown?.unseenKeys);
   for (const dataset of source.datasets) {
-    const targetDataset = `${place.root}${dataset.name.slice(top.length)}`;
+    const targetDataset = `${place.targetDataset}${dataset.name.slice(top.length)}`;
     const row = rows.get(
       statusKey({ source: source.host, dataset: dataset.name, target: place.host, into: targetDataset }),
     );

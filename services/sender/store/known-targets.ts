@@ -8,17 +8,18 @@ import { datasetOf, isWithin, parentOf } from '../../../schemas/names.ts';
 import { type LastKnownTarget, lastKnownTargetSchema, type StoredStart } from '../../../schemas/stored.ts';
 
 /** The target of a request: a dataset, or the root of a package, on a host. */
-export interface Place {
+export interface StoreTarget {
   readonly host: string;
-  readonly root: string;
+  readonly targetDataset: string;
 }
 
 const mostBytes = 256 * 1024 * 1024;
 
-const nameOf = ({ host, root }: Place): string => storedName({ kind: 'known', target: host, dataset: root });
+const nameOf = ({ host, targetDataset }: StoreTarget): string =>
+  storedName({ kind: 'known', target: host, dataset: targetDataset });
 
 /** The known target of a place; undefined if there is none that can be read. */
-export async function readKnownTarget(bucket: StreamsBucket, place: Place): Promise<LastKnownTarget | undefined> {
+export async function readKnownTarget(bucket: StreamsBucket, place: StoreTarget): Promise<LastKnownTarget | undefined> {
   const got = await bucket.get(nameOf(place), mostBytes).catch((thrown) => {
     if (ZpsendError.from(thrown).code !== 'STREAM_BROKEN') throw thrown;
     return undefined;
@@ -31,9 +32,17 @@ export async function readKnownTarget(bucket: StreamsBucket, place: Place): Prom
   }
 }
 
-export async function writeKnownTarget(bucket: StreamsBucket, place: Place, lastKnown: LastKnownTarget): Promise<void> {
+export async function writeKnownTarget(
+  bucket: StreamsBucket,
+  place: StoreTarget,
+  lastKnown: LastKnownTarget,
+): Promise<void> {
   const text = JSON.stringify(lastKnown);
-  await bucket.put(nameOf(place), Buffer.from(text), `the last known snapshots of ${place.root} on ${place.host}`);
+  await bucket.put(
+    nameOf(place),
+    Buffer.from(text),
+    `the last known snapshots of ${place.targetDataset} on ${place.host}`,
+  );
 }
 
 /** Did the known target have the base of a stream? */
@@ -50,23 +59,24 @@ const hadBase = ({ target }: LastKnownTarget, { from, origin, targetDataset }: S
 export function afterListing(
   before: LastKnownTarget | undefined,
   {
-    root,
+    targetDataset,
     isWhole,
     target,
     settled,
-  }: { root: string; isWhole: boolean; target: Inventory; settled: readonly SettledDelivery[] },
+  }: { targetDataset: string; isWhole: boolean; target: Inventory; settled: readonly SettledDelivery[] },
 ): LastKnownTarget {
-  const isListed = (dataset: string): boolean => isWhole || dataset === root || !isWithin(dataset, root);
+  const isListed = (dataset: string): boolean =>
+    isWhole || dataset === targetDataset || !isWithin(dataset, targetDataset);
   const kept = before?.target.datasets.filter(({ name }) => !isListed(name)) ?? [];
   const names = new Set(kept.map(({ name }) => name));
   const datasets = [...target.datasets.filter(({ name }) => !names.has(name)), ...kept];
-  const heard = settled.filter(({ start }) => isListed(start.targetDataset)).map(({ key }) => key);
+  const appliedReceipts = settled.filter(({ start }) => isListed(start.targetDataset)).map(({ key }) => key);
   const unseenKeys = before?.unseenKeys?.filter((name) => !isListed(name)) ?? [];
   return {
     version: 1,
     ...(unseenKeys.length > 0 && { unseenKeys }),
     target: { ...target, datasets: datasets.sort((one, other) => (one.name < other.name ? -1 : 1)) },
-    heard: [...new Set([...(isWhole ? [] : (before?.heard ?? [])), ...heard])],
+    appliedReceipts: [...new Set([...(isWhole ? [] : (before?.appliedReceipts ?? [])), ...appliedReceipts])],
   };
 }
 
@@ -75,14 +85,15 @@ export function afterListing(
  * stays until all targets of its stream have one, and counts once: a later listing of the target is newer.
  */
 export function afterDelivery(lastKnown: LastKnownTarget, { key, start, state }: SettledDelivery): LastKnownTarget {
-  if (lastKnown.heard?.includes(key)) return lastKnown;
-  const heard = [...(lastKnown.heard ?? []), key];
-  if (state.type === 'delivered') return { ...lastKnown, target: predictInventory(lastKnown.target, [start]), heard };
+  if (lastKnown.appliedReceipts?.includes(key)) return lastKnown;
+  const appliedReceipts = [...(lastKnown.appliedReceipts ?? []), key];
+  if (state.type === 'delivered')
+    return { ...lastKnown, target: predictInventory(lastKnown.target, [start]), appliedReceipts };
   // a stream that was damaged in the store is sent again, and so is one whose base the target never had
   const { error } = state;
   if (state.type === 'lost' && (state.error.code === 'STREAM_BROKEN' || !hadBase(lastKnown, start)))
-    return { ...lastKnown, heard };
+    return { ...lastKnown, appliedReceipts };
   // a stream based on a rejected one is rejected only for that reason
   const refused = lastKnown.refused ?? error;
-  return { ...lastKnown, ...(refused && { refused }), heard };
+  return { ...lastKnown, ...(refused && { refused }), appliedReceipts };
 }

@@ -114,7 +114,7 @@ async function receivesShared(
       { target },
     );
   }
-  return reach === 'heard';
+  return reach === 'reached';
 }
 
 /** A receiver that does not know an offered option refuses the request as bad. Without options it reports any other fault again. */

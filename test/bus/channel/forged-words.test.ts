@@ -145,7 +145,7 @@ describe('what a third party publishes in the name of the source', () => {
     const words = frames.flatMap((frame) => forgedFrames(of, frame));
     await enemy.publish(of.dataSubject, ...words);
     await expect.poll(() => to.direct.forged).toBe(words.length);
-    expect(to).toMatchObject({ began: 0, broken: undefined, forged: 1, direct: { heard: 0 } });
+    expect(to).toMatchObject({ began: 0, broken: undefined, forged: 1, direct: { progress: 0 } });
     const from = await useSource(url(), of);
     const sending = from.send();
     await expect.poll(() => to.direct.received).toBe(window);
@@ -166,7 +166,7 @@ describe('what a third party publishes in the name of the source', () => {
     const nc = await useThirdParty(url());
     const words = wordsOfSource(nameOf(of), of.secrets);
     await nc.publish(of.dataSubject, words.own.tag(controlFrame('ping', 0)));
-    await expect.poll(() => to.direct.heard).toBe(1);
+    await expect.poll(() => to.direct.progress).toBe(1);
     await expect.poll(() => recorded.length).toBe(1);
     const all = [...recorded, ...frames.flatMap((frame) => forgedFrames(of, frame))];
     const speaking = setInterval(() => void enemy.publish(of.dataSubject, ...all), 100);
@@ -177,7 +177,7 @@ describe('what a third party publishes in the name of the source', () => {
         code: 'STREAM_BROKEN',
         details: { reason: 'silent' },
       });
-    expect(to).toMatchObject({ began: 0, direct: { heard: 1 } });
+    expect(to).toMatchObject({ began: 0, direct: { progress: 1 } });
   });
 
   test('a replayed end or abort of an earlier transfer does nothing', async () => {

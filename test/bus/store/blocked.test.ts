@@ -98,7 +98,7 @@ test('edge cases 37, 38: a read-only pool is stored from, without holds and with
 test('a receiver that is online and does not claim its streams is reported', async () => {
   const world = await useStored(1_000_000);
   const { fleet, dst, bucket } = world;
-  const place = { host: 'dst', root: 'pool/a' };
+  const place = { host: 'dst', targetDataset: 'pool/a' };
   const receipts = openReceipts(fleet.bus);
   const notes = async (claimMs: number) =>
     blockedNotes(
@@ -136,7 +136,7 @@ test('a receiver that finds the dataset locked has claimed the stream, and keeps
   const expected = await receipts.read('src', 'dst');
   expect(expected).toMatchObject([{ receipt: { state: 'running', bytes: 0 } }]);
   const [stream] = await whole(world);
-  const place = { host: 'dst', root: 'pool/a' };
+  const place = { host: 'dst', targetDataset: 'pool/a' };
   expect(
     await blockedNotes({ bus: fleet.bus, bucket, claimMs: 0 }, place, deliveriesOf(await whole(world), expected)),
   ).toEqual([]);

@@ -136,7 +136,7 @@ function receiverOf(
     get consumed() {
       return window.consumed;
     },
-    get heard() {
+    get progress() {
       return heartbeat.count;
     },
     get unexpected() {

@@ -102,7 +102,7 @@ function receiveWord(
     granted();
     window.granted(word.upTo);
     sending.idleMs = word.idle ?? sending.idleMs;
-    if (word.shared) sending.reached.resolve('heard');
+    if (word.shared) sending.reached.resolve('reached');
     wake(sending);
   } else if (word.type === 'failed') settle(sending, word);
   else if (hasEnded && word.bytes === window.sent) settle(sending, word);

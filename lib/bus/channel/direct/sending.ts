@@ -27,7 +27,7 @@ export interface DirectSenderOptions {
 }
 
 /** `unreached`: the receiver answers, and nothing of that subject reaches it; `silent`: it does not answer. */
-export type Reach = 'heard' | 'unreached' | 'silent';
+export type Reach = 'reached' | 'unreached' | 'silent';
 
 /** What the parts of a sender share. */
 export interface Sending {

@@ -92,7 +92,7 @@ export function openStoredStream(
     get consumed() {
       return input.written;
     },
-    get heard() {
+    get progress() {
       return fetched + input.pieces;
     },
     attach: input.attach,

@@ -53,11 +53,10 @@ describe('a stream that a target cannot receive yet', () => {
 
   // a target that has reported something is not asked
   const deps = {} as Parameters<typeof blockedNotes>[0];
-  const notes = async (root: string, all: readonly PlacedReceipt[]) =>
-    (await blockedNotes(deps, { host: 'one', root }, deliveriesOf(waiting, all))).map(({ dataset, message }) => [
-      dataset,
-      message,
-    ]);
+  const notes = async (targetDataset: string, all: readonly PlacedReceipt[]) =>
+    (await blockedNotes(deps, { host: 'one', targetDataset }, deliveriesOf(waiting, all))).map(
+      ({ dataset, message }) => [dataset, message],
+    );
 
   test('is noted for a job to that target, by the first stream of each dataset', async () => {
     expect(await notes('pool', receipts)).toEqual([['pool/a', mentions('pool/a', 'one', 'no pool')]]);

@@ -8,7 +8,7 @@ import { storable } from '../../../../../services/sender/delivery/storable.ts';
 import { type KnownTarget, knownTarget } from '../../../../../services/sender/store/known-inventory.ts';
 import { plan } from '../../../../support/planning.ts';
 
-const place = { host: 'dst', root: 'tank/b' };
+const place = { host: 'dst', targetDataset: 'tank/b' };
 const sizes = { used: 0, referenced: 10, written: 10 };
 const snapshot = (at: number) => ({
   ...{ name: `s${at}`, guid: String(100 + at), createtxg: String(at * 10), userrefs: 0 },

@@ -16,7 +16,7 @@ describe('the settled streams of a target', () => {
     storedStream('stream1', ['one', 'pool/a'], ['two', 'pool/a']),
     storedStream('stream2', ['one', 'pool/b']),
   ];
-  const place = { host: 'one', root: 'pool' };
+  const place = { host: 'one', targetDataset: 'pool' };
   const seen: LastKnownTarget = { version: 1, target: emptyInventory('one', 'pool/a') };
   const settled = (state: Receipt['state'], error?: ErrorBody): SettledDelivery => {
     const [first] = deliveriesOf(waiting, [receiptOf('one', 'stream1', state, 0, error)]).filter(isSettledDelivery);
@@ -33,7 +33,7 @@ describe('the settled streams of a target', () => {
       receiptOf('one', 'gone00', 'done'),
     ];
     expect(deliveriesAt(place, deliveriesOf(waiting, all))).toMatchObject({ settled: [], starts: [{}, {}] });
-    const other = deliveriesAt({ host: 'two', root: 'pool' }, deliveriesOf(waiting, all));
+    const other = deliveriesAt({ host: 'two', targetDataset: 'pool' }, deliveriesOf(waiting, all));
     expect([other.settled.map(({ key }) => key), other.starts]).toEqual([['stream1.1'], []]);
     const { starts } = deliveriesAt(place, deliveriesOf(waiting, [receiptOf('one', 'stream1', 'failed')]));
     expect(starts.map(({ targetDataset }) => targetDataset)).toEqual(['pool/b']);
@@ -41,11 +41,11 @@ describe('the settled streams of a target', () => {
 
   test('count once: a later listing is newer', () => {
     const received = afterDelivery(seen, settled('done'));
-    expect([names(received), received.heard]).toEqual([['pool', 'pool/a'], ['stream1.0']]);
+    expect([names(received), received.appliedReceipts]).toEqual([['pool', 'pool/a'], ['stream1.0']]);
     const later = { ...received, target: seen.target };
     expect(afterDelivery(later, settled('done'))).toBe(later);
     expect(
-      afterDelivery({ ...seen, heard: ['stream1.0'] }, settled('failed', error('DIVERGED', {}))).refused,
+      afterDelivery({ ...seen, appliedReceipts: ['stream1.0'] }, settled('failed', error('DIVERGED', {}))).refused,
     ).toBeUndefined();
   });
 
@@ -56,19 +56,19 @@ describe('the settled streams of a target', () => {
     ['BASE_MISSING', { reason: 'lost' }, 'lost what it had: its parent is there', true],
   ])('pauses the store for it or not: %s %j, %s', (code, details, _, isRefused) => {
     const now = afterDelivery(seen, settled('failed', error(code, details)));
-    expect([now.refused !== undefined, now.heard, names(now)]).toEqual([isRefused, ['stream1.0'], ['pool']]);
+    expect([now.refused !== undefined, now.appliedReceipts, names(now)]).toEqual([isRefused, ['stream1.0'], ['pool']]);
   });
 
   test('keep the first error, which caused the later ones', () => {
     const first = afterDelivery(seen, settled('failed', error('MODIFIED', {})));
     const then = afterDelivery(first, { ...settled('failed', error('DIVERGED', {})), key: 'stream2.0' });
-    expect([then.refused?.code, then.heard]).toEqual(['MODIFIED', ['stream1.0', 'stream2.0']]);
+    expect([then.refused?.code, then.appliedReceipts]).toEqual(['MODIFIED', ['stream1.0', 'stream2.0']]);
   });
 
   test('do not pause the store if the base never arrived', () => {
     const { start, ...said } = settled('failed', error('BASE_MISSING', { reason: 'lost' }));
     const now = afterDelivery(seen, { ...said, start: { ...start, from: { guid: '9' } } });
-    expect([now.refused, now.heard]).toEqual([undefined, ['stream1.0']]);
+    expect([now.refused, now.appliedReceipts]).toEqual([undefined, ['stream1.0']]);
   });
 
   test('below the dataset that a job listed are still to be applied, and the known target there is kept', () => {
@@ -80,12 +80,17 @@ describe('the settled streams of a target', () => {
     const before = afterDelivery(afterDelivery(seen, settled('done')), below);
     const target = { host: 'one', datasets: before.target.datasets.filter(({ name }) => name !== 'pool/a/c') };
     const unheard = { ...below, key: 'later.0' };
-    const again = afterListing(before, { root: 'pool/a', isWhole: false, target, settled: [settled('done'), unheard] });
-    expect([names(again), again.heard]).toEqual([
+    const again = afterListing(before, {
+      targetDataset: 'pool/a',
+      isWhole: false,
+      target,
+      settled: [settled('done'), unheard],
+    });
+    expect([names(again), again.appliedReceipts]).toEqual([
       ['pool', 'pool/a', 'pool/a/c'],
       ['stream1.0', 'below.0'],
     ]);
-    const whole = afterListing(before, { root: 'pool/a', isWhole: true, target, settled: [unheard] });
-    expect([names(whole), whole.heard]).toEqual([['pool', 'pool/a'], ['later.0']]);
+    const whole = afterListing(before, { targetDataset: 'pool/a', isWhole: true, target, settled: [unheard] });
+    expect([names(whole), whole.appliedReceipts]).toEqual([['pool', 'pool/a'], ['later.0']]);
   });
 });

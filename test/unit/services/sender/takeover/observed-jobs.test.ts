@@ -23,12 +23,12 @@ const to = (host: string, more: object = {}) => ({ request: { dataset: 'pool/a',
 
 describe('a job of another sender', () => {
   test('waits for a successor after a long silence, and not after its end', () => {
-    const heard = open();
-    heard.news(job('jobaaaaaaa'), false, 0);
-    heard.news(job('jobaaaaaaa'), false, 1000);
-    expect([4999, 5999, 6000].map((at) => ids(heard.silent(at)))).toEqual([[], [], ['jobaaaaaaa']]);
-    heard.news(job('jobaaaaaaa', { state: 'done' }), true, 6001);
-    expect(heard.silent(60_000)).toEqual([]);
+    const observed = open();
+    observed.news(job('jobaaaaaaa'), false, 0);
+    observed.news(job('jobaaaaaaa'), false, 1000);
+    expect([4999, 5999, 6000].map((at) => ids(observed.silent(at)))).toEqual([[], [], ['jobaaaaaaa']]);
+    observed.news(job('jobaaaaaaa', { state: 'done' }), true, 6001);
+    expect(observed.silent(60_000)).toEqual([]);
   });
 
   test.each<[string, string | undefined, string | undefined, string[]]>([
@@ -37,35 +37,35 @@ describe('a job of another sender', () => {
     ['a machine with an id, where this one has none', 'a', undefined, []],
     ['a machine without an id', undefined, 'b', ['jobaaaaaaa']],
   ])('of %s waits for a successor only here', (_whose, its, own, waiting) => {
-    const heard = openObservedJobs('self000000', 5000, own?.repeat(32));
-    heard.news(job('jobaaaaaaa', its ? { machine: its.repeat(32) } : {}), false, 0);
-    expect([5000, 5001].map((at) => ids(heard.silent(at)))).toEqual([waiting, waiting]);
+    const observed = openObservedJobs('self000000', 5000, own?.repeat(32));
+    observed.news(job('jobaaaaaaa', its ? { machine: its.repeat(32) } : {}), false, 0);
+    expect([5000, 5001].map((at) => ids(observed.silent(at)))).toEqual([waiting, waiting]);
   });
 
   test('has no successor after an abort, also if its end was missed', () => {
-    const heard = open();
-    heard.news(job('jobaaaaaaa'), false, 0);
-    heard.news(job('jobaaaaaaa', { aborting: true }), false, 1000);
-    expect(heard.silent(60_000)).toEqual([]);
+    const observed = open();
+    observed.news(job('jobaaaaaaa'), false, 0);
+    observed.news(job('jobaaaaaaa', { aborting: true }), false, 1000);
+    expect(observed.silent(60_000)).toEqual([]);
   });
 
   test('has no successor if it was abandoned during its silence, and nor has its successor', () => {
-    const heard = open();
-    heard.news(job('jobaaaaaaa'), false, 0);
-    heard.news(job('jobbbbbbbb', { takesOver: 'jobccccccc', ...to('site-b') }), false, 0);
-    expect([heard.abandon('jobaaaaaaa'), heard.abandon('jobccccccc'), heard.abandon('jobdddddddd')]).toEqual([
+    const observed = open();
+    observed.news(job('jobaaaaaaa'), false, 0);
+    observed.news(job('jobbbbbbbb', { takesOver: 'jobccccccc', ...to('site-b') }), false, 0);
+    expect([observed.abandon('jobaaaaaaa'), observed.abandon('jobccccccc'), observed.abandon('jobdddddddd')]).toEqual([
       true,
       true,
       false,
     ]);
-    expect(heard.silent(60_000)).toEqual([]);
+    expect(observed.silent(60_000)).toEqual([]);
   });
 
   test('is not taken for dead by a sender that received no messages', () => {
-    const heard = open();
-    heard.news(job('jobaaaaaaa'), false, 0);
-    heard.missedEvents(9000);
-    expect([13_999, 14_000].map((at) => ids(heard.silent(at)))).toEqual([[], ['jobaaaaaaa']]);
+    const observed = open();
+    observed.news(job('jobaaaaaaa'), false, 0);
+    observed.missedEvents(9000);
+    expect([13_999, 14_000].map((at) => ids(observed.silent(at)))).toEqual([[], ['jobaaaaaaa']]);
   });
 
   test.each<[string, Partial<Job>]>([
@@ -73,41 +73,41 @@ describe('a job of another sender', () => {
     ['of a command that runs its own sender', { startedBy: 'command' }],
     ['of this very sender', { instance: 'self000000' }],
   ])('%s has no successor', (_what, more) => {
-    const heard = open();
-    heard.news(job('jobaaaaaaa', more), false, 0);
-    expect(heard.silent(60_000)).toEqual([]);
+    const observed = open();
+    observed.news(job('jobaaaaaaa', more), false, 0);
+    expect(observed.silent(60_000)).toEqual([]);
   });
 
   test('waits while another job sends the same dataset to the same target', () => {
-    const heard = open();
-    heard.news(job('jobaaaaaaa'), false, 0);
+    const observed = open();
+    observed.news(job('jobaaaaaaa'), false, 0);
     for (const [id, more] of [
       ['jobbbbbbbb', { startedBy: 'policy' }],
       ['jobccccccc', to('site-b')],
     ] as const)
-      heard.news(job(id, more), false, 5000);
-    expect(ids(heard.silent(6000))).toEqual([]);
-    heard.news(job('jobbbbbbbb', { startedBy: 'policy' }), true, 6000);
-    expect(ids(heard.silent(6000))).toEqual(['jobaaaaaaa']);
+      observed.news(job(id, more), false, 5000);
+    expect(ids(observed.silent(6000))).toEqual([]);
+    observed.news(job('jobbbbbbbb', { startedBy: 'policy' }), true, 6000);
+    expect(ids(observed.silent(6000))).toEqual(['jobaaaaaaa']);
   });
 
   test('waits for a dead job that sent the same dataset before it', () => {
-    const heard = open();
-    for (const id of ['jobaaaaaaa', 'jobbbbbbbb']) heard.news(job(id), false, 0);
-    expect(ids(heard.silent(6000))).toEqual(['jobaaaaaaa']);
-    heard.news(job('jobaaaaaaa'), true, 6000);
-    expect(ids(heard.silent(6000))).toEqual(['jobbbbbbbb']);
+    const observed = open();
+    for (const id of ['jobaaaaaaa', 'jobbbbbbbb']) observed.news(job(id), false, 0);
+    expect(ids(observed.silent(6000))).toEqual(['jobaaaaaaa']);
+    observed.news(job('jobaaaaaaa'), true, 6000);
+    expect(ids(observed.silent(6000))).toEqual(['jobbbbbbbb']);
   });
 
   test('that has a successor waits for no other job, and its successor may have one', () => {
-    const heard = open();
-    heard.news(job('jobaaaaaaa'), false, 0);
-    heard.news(job('jobbbbbbbb', { takesOver: 'jobaaaaaaa' }), false, 4000);
-    expect(ids(heard.silent(8000))).toEqual([]);
-    expect(ids(heard.silent(9000))).toEqual(['jobbbbbbbb']);
-    heard.news(job('jobccccccc', { takesOver: 'jobaaaaaaa' }), false, 9000);
-    heard.news(job('jobccccccc', { takesOver: 'jobaaaaaaa' }), true, 9500);
-    expect(ids(heard.silent(60_000))).toEqual(['jobbbbbbbb']);
+    const observed = open();
+    observed.news(job('jobaaaaaaa'), false, 0);
+    observed.news(job('jobbbbbbbb', { takesOver: 'jobaaaaaaa' }), false, 4000);
+    expect(ids(observed.silent(8000))).toEqual([]);
+    expect(ids(observed.silent(9000))).toEqual(['jobbbbbbbb']);
+    observed.news(job('jobccccccc', { takesOver: 'jobaaaaaaa' }), false, 9000);
+    observed.news(job('jobccccccc', { takesOver: 'jobaaaaaaa' }), true, 9500);
+    expect(ids(observed.silent(60_000))).toEqual(['jobbbbbbbb']);
   });
 });
 
