@@ -10,7 +10,7 @@ import {
   RetentionPolicy,
 } from '@nats-io/jetstream';
 import { nanos, type Subscription } from '@nats-io/transport-node';
-import { type Clock, systemClock } from '../../time/clock.ts';
+import type { Clock } from '../../time/clock.ts';
 import { timing } from '../../time/timing.ts';
 import type { Bus } from '../connection/connect.ts';
 import { jetStreamOf, managerOf } from '../jetstream/jetstream.ts';
@@ -155,13 +155,8 @@ async function untilNextAttempt(bus: Bus, clock: Clock, ms: number, stopped: Abo
  * @param report called at each change between the two, with a text for the log
  * @returns a function that unsubscribes
  */
-export function hearSnapshots(
-  bus: Bus,
-  host: string,
-  received: Receive,
-  report: Report,
-  clock: Clock = systemClock,
-): () => void {
+export function onSnapshotCreated(bus: Bus, host: string, received: Receive, report: Report): () => void {
+  const { clock } = bus;
   const stop = new AbortController();
   const fallback = openFallback(bus, host, received, report);
   const ensureStream = streamMaker();

@@ -2,7 +2,6 @@ import { headers, type Msg, type MsgHdrs, type Subscription } from '@nats-io/tra
 import pLimit from 'p-limit';
 import type { z } from 'zod';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
-import { type Clock, systemClock } from '../../time/clock.ts';
 import type { Bus } from '../connection/connect.ts';
 import { payloadTrouble } from '../connection/payload.ts';
 import { decodeRequest, headline, statusOf } from './codec.ts';
@@ -118,8 +117,8 @@ function requestHandler<S extends z.ZodType>(
   bus: Bus,
   endpoint: Endpoint<S>,
   stats: EndpointStats,
-  clock: Clock,
 ): (message: Msg) => Promise<void> {
+  const { clock } = bus;
   const limit = endpoint.atOnce === undefined ? undefined : pLimit(endpoint.atOnce);
   const queued = (work: () => Promise<void>): Promise<void> => {
     if (!limit) return work();
@@ -148,7 +147,7 @@ function requestHandler<S extends z.ZodType>(
 }
 
 /** Serves one subject. Anything that a handler throws becomes a coded reply, and the service continues. */
-export function serve<S extends z.ZodType>(bus: Bus, endpoint: Endpoint<S>, clock: Clock = systemClock): Served {
+export function serve<S extends z.ZodType>(bus: Bus, endpoint: Endpoint<S>): Served {
   const stats: EndpointStats = {
     name: endpoint.name,
     subject: endpoint.subject,
@@ -158,7 +157,7 @@ export function serve<S extends z.ZodType>(bus: Bus, endpoint: Endpoint<S>, cloc
     lastError: '',
     processing: 0,
   };
-  const onMessage = requestHandler(bus, endpoint, stats, clock);
+  const onMessage = requestHandler(bus, endpoint, stats);
   let isDenied = false;
   let isStopped = false;
   let onDenied = (): void => {};

@@ -1,4 +1,4 @@
-import { hearSnapshots, type SnapshotEvent } from '../../../lib/bus/events/snapshot-events.ts';
+import { onSnapshotCreated, type SnapshotEvent } from '../../../lib/bus/events/snapshot-events.ts';
 import { decodeRequest } from '../../../lib/bus/rpc/codec.ts';
 import { timing } from '../../../lib/time/timing.ts';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
@@ -71,7 +71,7 @@ export function openPolicyRunner(deps: PolicyRunnerDeps): PolicyRunner {
     activePolicies = found;
     policyTargets.use(found.policies, clock.now());
     // a host without policies needs no events
-    if (found.policies.length > 0) stopSnapshotEvents ??= hearSnapshots(bus, host, onSnapshot, log.warn);
+    if (found.policies.length > 0) stopSnapshotEvents ??= onSnapshotCreated(bus, host, onSnapshot, log.warn);
     schedule();
   }
 
