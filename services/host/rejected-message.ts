@@ -2,11 +2,11 @@ import type { LogEvent } from '../../schemas/log-event.ts';
 import type { LogFields } from './log.ts';
 
 /**
- * The log line for the first word of a transfer that does not count.
+ * The log line for the first message of a transfer that does not count.
  * @param host who should have sent it
  */
-export const forgedWord = (transfer: string, host: string): [LogEvent, string, LogFields] => [
+export const forgedMessage = (transfer: string, host: string): [LogEvent, string, LogFields] => [
   'control-message.forged',
-  `ignored a word of transfer ${transfer} that ${host} has not sent, or not now: another user of NATS publishes in its name`,
+  `ignored a control message of transfer ${transfer} that ${host} has not sent, or not now: another user of NATS publishes in its name`,
   { transfer },
 ];

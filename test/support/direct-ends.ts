@@ -2,10 +2,10 @@ import { Readable, Writable } from 'node:stream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { onTestFinished } from 'vitest';
 import {
+  authenticationOfSource,
+  authenticationOfTarget,
   newSecret,
   type TransferSecrets,
-  wordsOfSource,
-  wordsOfTarget,
 } from '../../lib/bus/channel/direct/authentic.ts';
 import { broadcast } from '../../lib/bus/channel/direct/broadcast.ts';
 import { type DirectReceiver, openDirectReceiver } from '../../lib/bus/channel/direct/receiver.ts';
@@ -105,7 +105,7 @@ export async function useTarget(
   const connection = await useDataConnection(url);
   const direct = openDirectReceiver(connection, {
     ...of,
-    ...{ sharedSubject, window, silenceMs, words: wordsOfTarget(nameOf(of), of.secrets) },
+    ...{ sharedSubject, window, silenceMs, authentication: authenticationOfTarget(nameOf(of), of.secrets) },
     onForged() {
       end.forged += 1;
     },
@@ -139,7 +139,7 @@ export async function useSource(url: string, of: Ends): Promise<DirectSource> {
   const from = await useDataConnection(url);
   const direct = openDirectSender(from, {
     ...of,
-    ...{ window, silenceMs, patienceMs, words: wordsOfSource(nameOf(of), of.secrets) },
+    ...{ window, silenceMs, patienceMs, authentication: authenticationOfSource(nameOf(of), of.secrets) },
     onForged() {
       end.forged += 1;
     },

@@ -1,5 +1,10 @@
 import { expect } from 'vitest';
-import { checkText, newSecret, type Words, wordsOfSource } from '../../lib/bus/channel/direct/authentic.ts';
+import {
+  type Authentication,
+  authenticationOfSource,
+  checkText,
+  newSecret,
+} from '../../lib/bus/channel/direct/authentic.ts';
 import { controlFrame, headerBytes, writeHeader } from '../../lib/bus/channel/direct/frame.ts';
 import { openLocks } from '../../lib/bus/locks/locks.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
@@ -24,7 +29,7 @@ export interface ScriptedTransfer {
   /** Publishes on the transfer's own subject, words with their authenticator. */
   publish(...frames: Buffer[]): void;
   /** The control messages of both ends. */
-  readonly words: Words;
+  readonly words: Authentication;
   readonly subject: string;
   /** The receiver's final word. */
   readonly final: Promise<CreditFinal>;
@@ -46,7 +51,7 @@ export async function begin(fleet: Fleet, what: ScriptedStart): Promise<Scripted
   const secret = newSecret();
   const start = { protocol, transfer, secret, job: 'jobjobjob1', sourceHost: 'smos-01', partial: 'resume', ...what };
   const ready = await fleet.ask(subjects.receive('smos-00', 'start'), start, receiveReadySchema);
-  const words = wordsOfSource(
+  const words = authenticationOfSource(
     { source: 'smos-01', target: 'smos-00', transfer },
     { source: secret, target: ready.secret },
   );

@@ -45,7 +45,7 @@ export interface ChannelSender extends Subscriber {
   end(): void;
   /** Sends the receiver the reason why there will be no end, and settles `final` with it. */
   abort(error: ErrorBody): void;
-  /** The receiver's final word; or what went wrong on the way, as a failure. Never rejects. */
+  /** The receiver's final message; or what went wrong on the way, as a failure. Never rejects. */
   readonly final: Promise<CreditFinal>;
   close(): void;
   /** Only for the store channel: lets the jobs of a fan-out store their common stream once. */
@@ -83,9 +83,9 @@ export interface ChannelReceiver {
   finishInput(): void;
   /** Hands nothing more to `zfs receive`. */
   cutInput(): void;
-  /** The final word: the snapshot is there. */
+  /** The final message: the snapshot is there. */
   done(result: { guid: string }): void;
-  /** The final word: it is not. */
+  /** The final message: it is not. */
   failed(error: ErrorBody): void;
   close(): void;
 }

@@ -1,12 +1,12 @@
 import type { ChannelHandlers, ChannelReceiver } from '../../../lib/bus/channel/channel.ts';
-import { newSecret, type TransferSecrets, wordsOfTarget } from '../../../lib/bus/channel/direct/authentic.ts';
+import { authenticationOfTarget, newSecret, type TransferSecrets } from '../../../lib/bus/channel/direct/authentic.ts';
 import { openDirectReceiver } from '../../../lib/bus/channel/direct/receiver.ts';
 import type { RateLimit } from '../../../lib/bus/channel/rate-limit.ts';
 import type { DataConnection } from '../../../lib/bus/data-connection/connection.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
 import type { ReceiveStart } from '../../../schemas/transfer.ts';
 import type { Log } from '../../host/log.ts';
-import { forgedWord } from '../../host/rejected-message.ts';
+import { forgedMessage } from '../../host/rejected-message.ts';
 
 /** Opens the channel of a receive. @param shared the id of the subject that it shares with other receivers */
 export type OpenChannel = (handlers: ChannelHandlers, shared: string | undefined) => ChannelReceiver;
@@ -44,8 +44,8 @@ const directChannel =
       dataSubject: subjects.data(sourceHost, deps.host, transfer),
       sharedSubject: shared && subjects.shared(sourceHost, shared),
       creditSubject: subjects.credit(sourceHost, transfer, deps.host),
-      words: wordsOfTarget({ source: sourceHost, target: deps.host, transfer }, secrets),
-      onForged: () => deps.log.warn(...forgedWord(transfer, sourceHost)),
+      authentication: authenticationOfTarget({ source: sourceHost, target: deps.host, transfer }, secrets),
+      onForged: () => deps.log.warn(...forgedMessage(transfer, sourceHost)),
       window: deps.window,
       silenceMs: deps.silenceMs,
       rateLimit: deps.rateLimit,

@@ -1,4 +1,4 @@
-import { newSecret, taggerOfRequest, wordsOfSource } from '../../../lib/bus/channel/direct/authentic.ts';
+import { authenticationOfSource, newSecret, taggerOfRequest } from '../../../lib/bus/channel/direct/authentic.ts';
 import { abortUnheard, type DirectSender, openDirectSender } from '../../../lib/bus/channel/direct/sender.ts';
 import type { DataConnection } from '../../../lib/bus/data-connection/connection.ts';
 import type { Peer } from '../../../lib/bus/rpc/machine-header.ts';
@@ -9,7 +9,7 @@ import { timing } from '../../../lib/time/timing.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { protocol } from '../../../schemas/protocol.ts';
 import { type ReceiveReady, receiveReadySchema } from '../../../schemas/transfer.ts';
-import { forgedWord } from '../../host/rejected-message.ts';
+import { forgedMessage } from '../../host/rejected-message.ts';
 import { explainAbsence } from './absent-receiver.ts';
 import type { Participant } from './fan-out/session.ts';
 import { startOf } from './receive-request.ts';
@@ -54,8 +54,8 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan, pee
     const direct = openDirectSender(deps.dataConnection, {
       dataSubject,
       creditSubject: subjects.credit(host, transfer, targetHost),
-      words: wordsOfSource(name, { source: secret, target: ready.secret }),
-      onForged: () => deps.log.warn(...forgedWord(transfer, targetHost)),
+      authentication: authenticationOfSource(name, { source: secret, target: ready.secret }),
+      onForged: () => deps.log.warn(...forgedMessage(transfer, targetHost)),
       window: ready.window,
       silenceMs: deps.silenceMs,
       patienceMs: Math.max(deps.patienceMs, timing.direct.leastPatienceMs),

@@ -3,7 +3,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, headers } from '@nats-io/transport-node';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { ChannelSender } from '../../../lib/bus/channel/channel.ts';
-import { newSecret, tagText, wordsOfSource, wordsOfTarget } from '../../../lib/bus/channel/direct/authentic.ts';
+import {
+  authenticationOfSource,
+  authenticationOfTarget,
+  newSecret,
+  tagText,
+} from '../../../lib/bus/channel/direct/authentic.ts';
 import { broadcast } from '../../../lib/bus/channel/direct/broadcast.ts';
 import { controlFrame, headerBytes, readHeader, writeHeader } from '../../../lib/bus/channel/direct/frame.ts';
 import { type DirectReceiver, openDirectReceiver } from '../../../lib/bus/channel/direct/receiver.ts';
@@ -23,8 +28,8 @@ const patienceMs = 60_000;
 const secrets = { source: newSecret(), target: newSecret() };
 /** Both ends of one transfer; each opened end counts its control messages from zero. */
 const name = { source: 'a', target: 'b', transfer: 't1' };
-const sourceWords = () => wordsOfSource(name, secrets);
-const targetWords = () => wordsOfTarget(name, secrets);
+const sourceAuthentication = () => authenticationOfSource(name, secrets);
+const targetAuthentication = () => authenticationOfTarget(name, secrets);
 
 async function dataConnection(url = server().url): Promise<DataConnection> {
   const connection = await openDataConnection({ servers: url, reconnectTimeWait: 50, maxReconnectAttempts: -1 });
@@ -57,7 +62,7 @@ async function receiver(sink?: Writable, connection?: DataConnection, rateLimit?
   const direct = openDirectReceiver(connection ?? (await dataConnection()), {
     dataSubject,
     creditSubject,
-    words: targetWords(),
+    authentication: targetAuthentication(),
     window,
     silenceMs,
     rateLimit,
@@ -98,11 +103,11 @@ interface PumpingSender extends ChannelSender {
 
 async function sender(connection?: DataConnection, rateLimit?: RateLimit): Promise<PumpingSender> {
   const from = connection ?? (await dataConnection());
-  const words = sourceWords();
+  const authentication = sourceAuthentication();
   const direct = openDirectSender(from, {
     dataSubject,
     creditSubject,
-    words,
+    authentication,
     window,
     silenceMs,
     patienceMs,
@@ -147,7 +152,7 @@ async function sendWithHeaders(frame: Buffer): Promise<void> {
 async function rawSender(): Promise<(frame: Buffer, subject?: string) => Promise<void>> {
   const nc = await connect({ servers: server().url });
   onTestFinished(() => nc.close());
-  const { own } = sourceWords();
+  const { own } = sourceAuthentication();
   return async (frame, subject = dataSubject) => {
     nc.publish(subject, frame[0] === 0 ? frame : own.tag(frame));
     await nc.flush();
@@ -222,7 +227,7 @@ describe('a whole stream', () => {
       });
       const direct: DirectReceiver = openDirectReceiver(to, {
         ...subjects,
-        words: targetWords(),
+        authentication: targetAuthentication(),
         onFirstFrame: () => direct.attach(sink),
         onEnd: () => sink.once('finish', () => direct.done({ guid: '1' })) && direct.finishInput(),
         onBroken: (error) => direct.failed(error),
@@ -232,7 +237,7 @@ describe('a whole stream', () => {
     });
     const finals = await Promise.all(
       transfers.map(async (subjects) => {
-        const direct = openDirectSender(from, { ...subjects, words: sourceWords() });
+        const direct = openDirectSender(from, { ...subjects, authentication: sourceAuthentication() });
         const options = { subject: subjects.dataSubject, subscribers: [direct] };
         await broadcast(from, options, Readable.from([patterned(1_000_000)], { objectMode: false }));
         direct.end();
@@ -249,7 +254,7 @@ describe('a receiver that answers and takes nothing', () => {
   async function chatter(word: (n: number) => object): Promise<void> {
     const nc = await connect({ servers: server().url });
     let n = 0;
-    const { own } = targetWords();
+    const { own } = targetAuthentication();
     const timer = setInterval(() => nc.publish(creditSubject, tagText(own, JSON.stringify(word(n++)))), 50);
     onTestFinished(() => {
       clearInterval(timer);
@@ -258,8 +263,15 @@ describe('a receiver that answers and takes nothing', () => {
   }
   const impatient = async () => {
     const from = await dataConnection();
-    const words = sourceWords();
-    const direct = openDirectSender(from, { dataSubject, creditSubject, words, window, silenceMs, patienceMs: 500 });
+    const authentication = sourceAuthentication();
+    const direct = openDirectSender(from, {
+      dataSubject,
+      creditSubject,
+      authentication,
+      window,
+      silenceMs,
+      patienceMs: 500,
+    });
     onTestFinished(() => direct.close());
     const options = { subject: dataSubject, subscribers: [direct] };
     return Object.assign(direct, { pump: (source: Readable) => broadcast(from, options, source) });
@@ -450,7 +462,7 @@ describe('frames that break the rules end the transfer, and it alone', () => {
     const direct = openDirectReceiver(await dataConnection(), {
       dataSubject,
       creditSubject,
-      words: targetWords(),
+      authentication: targetAuthentication(),
       window,
       silenceMs,
       onFirstFrame: () => {},
@@ -475,7 +487,7 @@ describe('frames that break the rules end the transfer, and it alone', () => {
     const direct = openDirectReceiver(connection, {
       dataSubject,
       creditSubject,
-      words: targetWords(),
+      authentication: targetAuthentication(),
       window,
       silenceMs,
       onFirstFrame() {
@@ -546,7 +558,7 @@ test('a receiver that is not there is a TIMEOUT', async () => {
   expect(await direct.final).toMatchObject({ type: 'failed', error: { code: 'TIMEOUT' } });
 });
 
-test('a final word that does not fit what was sent is not believed', async () => {
+test('a final message that does not fit what was sent is not believed', async () => {
   const nc = await connect({ servers: server().url });
   onTestFinished(() => nc.close());
   const probed = Promise.withResolvers<void>();
@@ -555,7 +567,7 @@ test('a final word that does not fit what was sent is not believed', async () =>
   const direct = await sender();
   await probed.promise;
   // a sender knocks past the client's buffer, where its subscription may still be
-  const { own } = targetWords();
+  const { own } = targetAuthentication();
   const saying = setInterval(() => {
     nc.publish(creditSubject, tagText(own, 'no JSON'));
     nc.publish(creditSubject, tagText(own, JSON.stringify({ type: 'done', guid: '1', bytes: 0 })));
@@ -564,10 +576,10 @@ test('a final word that does not fit what was sent is not believed', async () =>
   expect(await direct.final).toMatchObject({ type: 'failed', error: { code: 'STREAM_BROKEN' } });
 });
 
-test.each([999, 1001])('a final word of %i bytes after the end of 1000 is not believed', async (bytes) => {
+test.each([999, 1001])('a final message of %i bytes after the end of 1000 is not believed', async (bytes) => {
   const nc = await connect({ servers: server().url });
   onTestFinished(() => nc.close());
-  const { own } = targetWords();
+  const { own } = targetAuthentication();
   const publish = (word: object): void => nc.publish(creditSubject, tagText(own, JSON.stringify(word)));
   nc.subscribe(dataSubject, {
     callback: (_error, message) => {
@@ -579,7 +591,7 @@ test.each([999, 1001])('a final word of %i bytes after the end of 1000 is not be
   const direct = await sender();
   await direct.pump(Readable.from([patterned(1000)], { objectMode: false }));
   direct.end();
-  const message = `the receiver's final word does not fit what was sent: ${bytes} bytes done, 1000 sent`;
+  const message = `the receiver's final message does not fit what was sent: ${bytes} bytes done, 1000 sent`;
   expect(await direct.final).toMatchObject({ type: 'failed', error: { code: 'STREAM_BROKEN', message } });
 });
 

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { tagText, wordsOfSource, wordsOfTarget } from '../../../lib/bus/channel/direct/authentic.ts';
+import { authenticationOfSource, authenticationOfTarget, tagText } from '../../../lib/bus/channel/direct/authentic.ts';
 import { broadcast } from '../../../lib/bus/channel/direct/broadcast.ts';
 import { controlFrame } from '../../../lib/bus/channel/direct/frame.ts';
 import { openDirectSender } from '../../../lib/bus/channel/direct/sender.ts';
@@ -86,7 +86,7 @@ test('neither of two receivers of one stream forges the other, and the subject t
       window,
       silenceMs,
       patienceMs,
-      words: wordsOfSource(nameOf(of), of.secrets),
+      authentication: authenticationOfSource(nameOf(of), of.secrets),
     });
     onTestFinished(() => direct.close());
     direct.share(sharedSubject);
@@ -94,7 +94,7 @@ test('neither of two receivers of one stream forges the other, and the subject t
   });
   if (!toFirst || !toSecond) throw new Error('two are needed');
   // what the first member knows: its own secrets, and all that is on the shared subject
-  const own = wordsOfTarget(nameOf(one), one.secrets).own;
+  const own = authenticationOfTarget(nameOf(one), one.secrets).own;
   const done = JSON.stringify({ type: 'done', guid: '42', bytes: stream.length });
   const recorded = await enemy.record(one.dataSubject);
   const subscribers = [toFirst, toSecond];
@@ -105,7 +105,7 @@ test('neither of two receivers of one stream forges the other, and the subject t
   );
   await expect.poll(() => second.direct.received).toBe(window);
   await expect.poll(() => recorded.length).toBeGreaterThan(0);
-  const words = wordsOfSource(nameOf(one), one.secrets).own;
+  const words = authenticationOfSource(nameOf(one), one.secrets).own;
   const frames = [controlFrame('end', window), controlFrame('abort', 0, JSON.stringify(noSpace))];
   const forged = [...frames, ...frames.map((frame) => words.tag(frame)), ...recorded];
   await enemy.publish(sharedSubject, ...forged.slice(0, 2));

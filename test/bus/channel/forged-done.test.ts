@@ -1,6 +1,6 @@
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
-import { newSecret, tagText, wordsOfTarget } from '../../../lib/bus/channel/direct/authentic.ts';
+import { authenticationOfTarget, newSecret, tagText } from '../../../lib/bus/channel/direct/authentic.ts';
 import { controlFrame } from '../../../lib/bus/channel/direct/frame.ts';
 import { hashOfTransfer } from '../../../lib/bus/locks/transfer-hash.ts';
 import { readStatus } from '../../../lib/bus/status/read.ts';
@@ -20,7 +20,7 @@ import { program } from '../../support/program.ts';
 import { data } from '../../support/scripted-sender.ts';
 import type { SimHost } from '../../support/sim-host.ts';
 
-// no user of this server is kept from any subject: what holds are the words' authenticators alone
+// no user of this server is kept from any subject: what holds are the messages' authenticators alone
 
 const natsUrl = useNatsAccounts();
 const body = { dataset: 'zones/test', to: { host: 'smos-00' } };
@@ -69,7 +69,7 @@ async function moved({ fleet, source }: Pair, job: string) {
 /** Publishes every message that ends a transfer or keeps it alive. A client needs only its id, the guid and the bytes sent. */
 function forge({ fleet }: Pair, transfer: string, guid: string, bytes: number): void {
   const { nc } = fleet.bus;
-  const own = wordsOfTarget(
+  const own = authenticationOfTarget(
     { source: 'smos-01', target: 'smos-00', transfer },
     { source: newSecret(), target: newSecret() },
   ).own;
@@ -114,7 +114,7 @@ test('done in the receiver’s name moves nothing: not the job, its status, its 
   }
   await sender.logged('control-message.forged');
   await receiver.logged('control-message.forged');
-  // the true receive ends, and no word of it comes any more
+  // the true receive ends, and no message of it comes any more
   await receiver.end('SIGKILL');
   await gate.open('receive');
   for (let round = 0; round < 10; round += 1) {

@@ -1,6 +1,11 @@
 import { Readable } from 'node:stream';
 import { expect, test } from 'vitest';
-import { newSecret, tagText, type Words, wordsOfTarget } from '../../../lib/bus/channel/direct/authentic.ts';
+import {
+  type Authentication,
+  authenticationOfTarget,
+  newSecret,
+  tagText,
+} from '../../../lib/bus/channel/direct/authentic.ts';
 import { headerBytes } from '../../../lib/bus/channel/direct/frame.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
 import type { ZfsProcess } from '../../../lib/zfs/zfs.ts';
@@ -18,10 +23,10 @@ let bytes = 0;
 /** Runs a transfer to a receiver that reports this guid as verified. @param begin of the stream that `zfs send` makes */
 async function transfer(guid: string, begin: BeginRecord = { toguid: 2n }): Promise<void> {
   const secret = newSecret();
-  let words: Words | undefined;
+  let words: Authentication | undefined;
   const receiver = await useScriptedReceiver(natsUrl(), (request) => {
     const secrets = { source: request.secret, target: secret };
-    words = wordsOfTarget({ source: 'smos-01', target: 'smos-00', transfer: request.transfer }, secrets);
+    words = authenticationOfTarget({ source: 'smos-01', target: 'smos-00', transfer: request.transfer }, secrets);
     return { secret, window: 1 << 20 };
   });
   const { nc } = receiver.bus;

@@ -1,15 +1,15 @@
 import { createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
 
 /**
- * Authenticators of a transfer's words: HMAC-SHA256, shortened to 16 bytes, over a counter and the word. Its key comes from random
- * bytes of both ends, which only `recv.start` and its answer carry, and is bound to the transfer and to who speaks. So no third party
- * makes a word, and none counts twice: not one of the same transfer, of another, or of the other direction.
+ * Authenticators of a transfer's control messages: HMAC-SHA256, shortened to 16 bytes, over a counter and the message. The key is made
+ * from random bytes of both ends, which only `recv.start` and its answer contain, and is bound to the transfer and to the end that
+ * sends. So no third party can make a control message, and none counts twice, in this transfer, another one or the other direction.
  *
- *   tagged word   the word | counter, 8 bytes big-endian | tag, 16 bytes
+ *   tagged message   the message | counter, 8 bytes big-endian | tag, 16 bytes
  */
 const counterBytes = 8;
 const tagBytes = 16;
-/** What a word grows by, in bytes. */
+/** What a control message grows by, in bytes. */
 export const trailerBytes = counterBytes + tagBytes;
 
 const secretBytes = 32;
@@ -30,35 +30,35 @@ export function keyFrom(secrets: readonly string[], scope: readonly string[]): B
   return Buffer.from(hkdfSync('sha256', input, '', [label, ...scope].join('\n'), keyBytes));
 }
 
-/** Tags the words of one speaker. */
-export interface WordTagger {
-  tag(word: Buffer): Buffer;
+/** Tags the control messages of one end. */
+export interface Tagger {
+  tag(message: Buffer): Buffer;
 }
 
-/** Checks the words of one speaker. */
-export interface WordChecker {
-  /** The word without its trailer; undefined for one that its speaker did not tag, or that counted before. */
+/** Checks the control messages of one end. */
+export interface Checker {
+  /** The message without its trailer; undefined for one that the other end did not tag, or that counted before. */
   check(tagged: Buffer): Buffer | undefined;
 }
 
 const tagOf = (key: Buffer, counted: Buffer): Buffer =>
   createHmac('sha256', key).update(counted).digest().subarray(0, tagBytes);
 
-export function openTagger(key: Buffer): WordTagger {
+export function openTagger(key: Buffer): Tagger {
   let count = 0;
   return {
-    tag(word) {
+    tag(message) {
       count += 1;
-      const counted = Buffer.alloc(word.length + counterBytes);
-      word.copy(counted);
-      counted.writeBigUInt64BE(BigInt(count), word.length);
+      const counted = Buffer.alloc(message.length + counterBytes);
+      message.copy(counted);
+      counted.writeBigUInt64BE(BigInt(count), message.length);
       return Buffer.concat([counted, tagOf(key, counted)]);
     },
   };
 }
 
-/** NATS keeps the order of one publisher, and may lose a word: each counter has to be above all before it. */
-export function openChecker(key: Buffer): WordChecker {
+/** NATS keeps the order of one publisher, and may lose a control message: each counter has to be above all before it. */
+export function openChecker(key: Buffer): Checker {
   let last = 0n;
   return {
     check(tagged) {
@@ -74,32 +74,32 @@ export function openChecker(key: Buffer): WordChecker {
   };
 }
 
-/** A word that any of several speakers may have sent. */
-export const checkerOf = (checkers: readonly WordChecker[]): WordChecker => ({
+/** Accepts the control messages of several senders. */
+export const checkerOf = (checkers: readonly Checker[]): Checker => ({
   check(tagged) {
     for (const checker of checkers) {
-      const word = checker.check(tagged);
-      if (word) return word;
+      const message = checker.check(tagged);
+      if (message) return message;
     }
     return undefined;
   },
 });
 
-/** A word of text and its trailer as a line behind it, for messages that are text. */
-export function tagText(tagger: WordTagger, text: string): string {
+/** A control message that is text, with its trailer as a line behind it. */
+export function tagText(tagger: Tagger, text: string): string {
   const trailer = tagger.tag(Buffer.from(text)).subarray(-trailerBytes);
   return `${text}\n${trailer.toString('base64url')}`;
 }
 
-/** The text of a tagged word of text; undefined for one that does not count. */
-export function checkText(checker: WordChecker, tagged: string): string | undefined {
+/** The text without its trailer; undefined for one that does not count. */
+export function checkText(checker: Checker, tagged: string): string | undefined {
   const end = tagged.lastIndexOf('\n');
   if (end < 0) return undefined;
   const trailer = Buffer.from(tagged.slice(end + 1), 'base64url');
   return checker.check(Buffer.concat([Buffer.from(tagged.slice(0, end)), trailer]))?.toString();
 }
 
-/** Which transfer words are of; hosts and id. */
+/** The transfer of control messages: its hosts and its id. */
 export interface TransferName {
   readonly source: string;
   readonly target: string;
@@ -114,27 +114,27 @@ export interface TransferSecrets {
   readonly target: string;
 }
 
-/** How one end of a transfer speaks, and hears the other. */
-export interface Words {
-  readonly own: WordTagger;
-  readonly peer: WordChecker;
+/** How one end of a transfer tags its messages, and checks those of the other. */
+export interface Authentication {
+  readonly own: Tagger;
+  readonly peer: Checker;
 }
 
-type Speaker = 'source' | 'target' | 'request';
+type From = 'source' | 'target' | 'request';
 
-const keyOf = (speaker: Speaker, secrets: readonly string[], { source, target, transfer }: TransferName): Buffer =>
-  keyFrom(secrets, [speaker, source, target, transfer]);
+const keyOf = (from: From, secrets: readonly string[], { source, target, transfer }: TransferName): Buffer =>
+  keyFrom(secrets, [from, source, target, transfer]);
 
-export const wordsOfSource = (name: TransferName, secrets: TransferSecrets): Words => ({
+export const authenticationOfSource = (name: TransferName, secrets: TransferSecrets): Authentication => ({
   own: openTagger(keyOf('source', [secrets.source, secrets.target], name)),
   peer: openChecker(keyOf('target', [secrets.source, secrets.target], name)),
 });
 
 /** A source that got no answer may take its request back, with its own secret alone. */
-export const taggerOfRequest = (name: TransferName, secret: string): WordTagger =>
+export const taggerOfRequest = (name: TransferName, secret: string): Tagger =>
   openTagger(keyOf('request', [secret], name));
 
-export const wordsOfTarget = (name: TransferName, secrets: TransferSecrets): Words => ({
+export const authenticationOfTarget = (name: TransferName, secrets: TransferSecrets): Authentication => ({
   own: openTagger(keyOf('target', [secrets.source, secrets.target], name)),
   peer: checkerOf([
     openChecker(keyOf('source', [secrets.source, secrets.target], name)),

@@ -2,8 +2,8 @@ import type { PoolBuffer } from '../../data-connection/buffer-pool.ts';
 import { trailerBytes } from './authentic.ts';
 import { type FrameHeader, frameTypeOf, headerBytes, longestBody, readHeader } from './frame.ts';
 
-/** A word with its trailer is no longer than this, in bytes. */
-const longestWord = headerBytes + longestBody + trailerBytes;
+/** A control message with its trailer is no longer than this, in bytes. */
+const longestControl = headerBytes + longestBody + trailerBytes;
 
 export interface FrameHandlers {
   /** The header of a data frame is complete; undefined when it cannot be read. `length` is its body's, in bytes. */
@@ -11,7 +11,7 @@ export interface FrameHandlers {
   /** The next bytes of a data frame's body, uncopied. */
   data(bytes: Buffer, poolBuffer: PoolBuffer | undefined): void;
   /** A whole message that is no data frame, to be checked; undefined where it is none that anybody may have tagged. */
-  word(tagged: Buffer | undefined): void;
+  control(tagged: Buffer | undefined): void;
 }
 
 export interface Frames {
@@ -26,23 +26,23 @@ export function openFrames(handlers: FrameHandlers): Frames {
   const head = Buffer.alloc(headerBytes);
   let had = 0;
   let total = 0;
-  let kind: 'data' | 'word' | 'none' | undefined;
-  let word: Buffer = Buffer.alloc(0);
+  let kind: 'data' | 'control' | 'none' | undefined;
+  let control: Buffer = Buffer.alloc(0);
 
   function begin(length: number): void {
     had = 0;
     total = length;
     kind = undefined;
-    if (length === 0) handlers.word(undefined);
+    if (length === 0) handlers.control(undefined);
   }
 
   /** What a message is, by its first byte. */
   function open(first: number): void {
     if (total >= headerBytes && frameTypeOf(first) === 'data') kind = 'data';
-    else if (total <= longestWord) kind = 'word';
+    else if (total <= longestControl) kind = 'control';
     else kind = 'none';
-    if (kind === 'word') word = Buffer.allocUnsafe(total);
-    if (kind === 'none') handlers.word(undefined);
+    if (kind === 'control') control = Buffer.allocUnsafe(total);
+    if (kind === 'none') handlers.control(undefined);
   }
 
   function readHead(bytes: Buffer): number {
@@ -60,9 +60,9 @@ export function openFrames(handlers: FrameHandlers): Frames {
       if (kind === 'data') {
         const rest = had < headerBytes ? bytes.subarray(readHead(bytes)) : bytes;
         if (rest.length > 0) handlers.data(rest, poolBuffer);
-      } else if (kind === 'word') {
-        had += bytes.copy(word, had);
-        if (had === total) handlers.word(word);
+      } else if (kind === 'control') {
+        had += bytes.copy(control, had);
+        if (had === total) handlers.control(control);
       }
     },
   };

@@ -12,7 +12,7 @@ const violations: Record<Violation, string> = {
 };
 
 /**
- * What a receiver does with data frames and words.
+ * What a receiver does with data frames and control messages.
  * @param heard called at each frame that counts
  */
 export function handleFrames(receiving: Receiving, heard: () => void) {
@@ -24,8 +24,8 @@ export function handleFrames(receiving: Receiving, heard: () => void) {
   function isAccepted(frame: FrameHeader | undefined, length: number): frame is FrameHeader {
     const violation = frame ? window.accept(frame, length) : 'malformed';
     if (violation === undefined) return true;
-    const words = `${violations[violation]} (${positionOf(frame)})`;
-    fail(receiving, new ZpsendError('STREAM_BROKEN', words, { reason: violation }));
+    const text = `${violations[violation]} (${positionOf(frame)})`;
+    fail(receiving, new ZpsendError('STREAM_BROKEN', text, { reason: violation }));
     return false;
   }
 
@@ -47,8 +47,8 @@ export function handleFrames(receiving: Receiving, heard: () => void) {
       heard();
       streamFrame(false);
     },
-    /** A word without its trailer; undefined for one that its speaker did not tag. */
-    word(checked: Buffer | undefined): void {
+    /** A control message without its trailer; undefined for one that the sender did not tag. */
+    message(checked: Buffer | undefined): void {
       const frame = checked && readHeader(checked);
       if (!checked || !frame) {
         forged();
@@ -73,7 +73,7 @@ function abortReason(text: string): ZpsendError {
   try {
     return ZpsendError.fromBody(errorBodySchema.parse(JSON.parse(text)));
   } catch {
-    const words = 'the sender gave up, with a reason that cannot be read';
-    return new ZpsendError('STREAM_BROKEN', words, { reason: 'unreadable' });
+    const text = 'the sender gave up, with a reason that cannot be read';
+    return new ZpsendError('STREAM_BROKEN', text, { reason: 'unreadable' });
   }
 }

@@ -1,4 +1,4 @@
-/** What a receiver has to take, so that its words keep a transfer alive. */
+/** What a receiver has to take, so that its control messages keep a transfer alive. */
 export interface ProgressRules {
   /** How long it may take less than `leastRate`, in milliseconds. */
   readonly patienceMs: number;
@@ -14,7 +14,7 @@ export interface ReceiverProgress {
   readonly taken: number;
   /** Bytes wait for it: it has granted no more than was sent. */
   readonly waits: boolean;
-  /** All of the stream was sent, and only its final word is still to come: `zfs receive` may be long at its end. */
+  /** All of the stream was sent, and only its final message is still to come: `zfs receive` may be long at its end. */
   readonly ended: boolean;
 }
 

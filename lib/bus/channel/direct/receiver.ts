@@ -21,7 +21,7 @@ import {
 export interface DirectReceiver extends ChannelReceiver {
   /** Frames that carried another subject, or headers; they are not read. */
   readonly unexpected: number;
-  /** Words that the sender has not sent, or not now; they change nothing. */
+  /** Control messages that the sender has not sent, or not now; they change nothing. */
   readonly forged: number;
 }
 
@@ -70,8 +70,8 @@ function subscribe(receiving: Receiving, frames: Frames): () => void {
 function silent(receiving: Receiving): void {
   const { window, options } = receiving;
   if (window.ended) return;
-  const words = `the sender was silent for ${Math.round(options.silenceMs / 1000)} s (${options.dataSubject})`;
-  fail(receiving, new ZpsendError('STREAM_BROKEN', words, { reason: 'silent' }));
+  const text = `the sender was silent for ${Math.round(options.silenceMs / 1000)} s (${options.dataSubject})`;
+  fail(receiving, new ZpsendError('STREAM_BROKEN', text, { reason: 'silent' }));
 }
 
 /** @returns stops it */
@@ -87,17 +87,17 @@ function watchConnection(receiving: Receiving): () => void {
 }
 
 /**
- * Subscribes to a stream, and grants the first credit once the sender has sent a word: before that no data is accepted, so that
+ * Subscribes to a stream, and grants the first credit once the sender has sent a control message. Before that no data is accepted, so that
  * only the sender that asked can begin. Its callbacks never run before this returns.
  */
 export function openDirectReceiver(dataConnection: DataConnection, options: DirectReceiverOptions): DirectReceiver {
-  const { rateLimit, words, clock = systemClock } = options;
+  const { rateLimit, authentication, clock = systemClock } = options;
   const receiving = openReceiving(dataConnection, options);
   const { window, input } = receiving;
   const heartbeat = openHeartbeat(
     options.silenceMs,
     {
-      // until the final word, which waits for the end of `zfs receive`, the sender needs to see that this end lives
+      // until the final message, which waits for the end of `zfs receive`, the sender needs to see that this end lives
       beat: () =>
         receiving.isBroken ? publish(receiving, { type: 'credit', upTo: window.granted }) : grant(receiving),
       silent: () => silent(receiving),
@@ -110,7 +110,7 @@ export function openDirectReceiver(dataConnection: DataConnection, options: Dire
     data: (bytes, poolBuffer) => {
       if (!receiving.isBroken) input.push(bytes, poolBuffer);
     },
-    word: (tagged) => guarded(receiving, () => handlers.word(tagged && words.peer.check(tagged))),
+    control: (tagged) => guarded(receiving, () => handlers.message(tagged && authentication.peer.check(tagged))),
   });
   const ends = [
     heartbeat.stop,

@@ -4,18 +4,18 @@ import type { Clock } from '../../../time/clock.ts';
 import type { DataConnection } from '../../data-connection/connection.ts';
 import type { ChannelHandlers } from '../channel.ts';
 import type { RateLimit } from '../rate-limit.ts';
-import { tagText, type Words } from './authentic.ts';
+import { type Authentication, tagText } from './authentic.ts';
 import { openReceiveWindow, type ReceiveWindow } from './flow-control.ts';
 import { type Input, openInput } from './receive-input.ts';
 
 export interface DirectReceiverOptions extends ChannelHandlers {
   readonly dataSubject: string;
-  /** A second subject of the stream, which receivers of the same stream share. Words never arrive there. */
+  /** A second subject of the stream, which receivers of the same stream share. Control messages never arrive there. */
   readonly sharedSubject?: string | undefined;
   readonly creditSubject: string;
-  /** How this end tags its words, and checks those of the sender. */
-  readonly words: Words;
-  /** Called once, at the first word that does not count. */
+  /** How this end tags its control messages, and checks those of the sender. */
+  readonly authentication: Authentication;
+  /** Called once, at the first message that does not count. */
   readonly onForged?: (() => void) | undefined;
   /** Bytes that may be under way and unwritten; this is what the receive holds in memory (I8). */
   readonly window: number;
@@ -36,7 +36,7 @@ export interface Receiving {
   isFirst: boolean;
   isBroken: boolean;
   isClosed: boolean;
-  /** The sender has sent a word that counts. */
+  /** The sender has sent a control message that counts. */
   isMet: boolean;
   /** A probe arrived on the shared subject. */
   isProbed: boolean;
@@ -45,7 +45,7 @@ export interface Receiving {
 }
 
 export const publish = ({ dataConnection, options }: Receiving, message: CreditMessage): void =>
-  dataConnection.publish(options.creditSubject, tagText(options.words.own, JSON.stringify(message)));
+  dataConnection.publish(options.creditSubject, tagText(options.authentication.own, JSON.stringify(message)));
 
 /** Grants what there is room for, and repeats the last grant otherwise. */
 export function grant(receiving: Receiving): void {

@@ -4,7 +4,7 @@ import { timing } from '../../../time/timing.ts';
 import type { DataConnection } from '../../data-connection/connection.ts';
 import type { ChannelSender } from '../channel.ts';
 import { type Heartbeat, openHeartbeat } from '../heartbeat.ts';
-import { checkText, type WordTagger } from './authentic.ts';
+import { checkText, type Tagger } from './authentic.ts';
 import { probeBytes } from './frame.ts';
 import { publication } from './publish.ts';
 import { openProgressWatch } from './receiver-progress.ts';
@@ -24,13 +24,13 @@ import {
 
 /** The sender's end of the direct channel. */
 export interface DirectSender extends ChannelSender {
-  /** Words that the receiver has not sent, or not now; they change nothing. */
+  /** Control messages that the receiver has not sent, or not now; they change nothing. */
   readonly forged: number;
   /** Does what is published on this subject reach the receiver? To be asked before the subject is shared. */
   reaches(subject: string): Promise<Reach>;
 }
 
-/** A receiver that has sent so many words during a probe, and none about it, is unreached. */
+/** A receiver that has sent so many control messages during a probe, and none about it, is unreached. */
 const unreachedCount = 4;
 
 /** Bytes per second that count as taking: a quarter of the least limit that a receiver may have. */
@@ -58,8 +58,8 @@ function watchReceiver(sending: Sending): Heartbeat {
         if (waited !== undefined) fail(sending, takesNothing(waited));
       },
       silent() {
-        const words = `the receiver was silent for ${Math.round(silenceMs / 1000)} s`;
-        fail(sending, new ZpsendError('TIMEOUT', words, { reason: 'silent' }));
+        const text = `the receiver was silent for ${Math.round(silenceMs / 1000)} s`;
+        fail(sending, new ZpsendError('TIMEOUT', text, { reason: 'silent' }));
       },
     },
     clock,
@@ -82,33 +82,36 @@ function pingUntilAnswered(sending: Sending): () => void {
   return stop;
 }
 
-/** @param heard called at each word that counts; @param granted at each credit */
-function receiveWord(
+/** @param heard called at each message that counts; @param granted at each credit */
+function receiveMessage(
   sending: Sending,
   { heard, granted }: { heard: () => void; granted: () => void },
   tagged: string,
 ): void {
   const { options, window, hasEnded } = sending;
-  const text = checkText(options.words.peer, tagged);
+  const text = checkText(options.authentication.peer, tagged);
   if (text === undefined) {
     sending.forged += 1;
     if (sending.forged === 1) options.onForged?.();
     return;
   }
-  const { data: word } = creditMessageSchema.safeParse(parseJson(text));
-  if (!word) return;
+  const { data: message } = creditMessageSchema.safeParse(parseJson(text));
+  if (!message) return;
   heard();
-  if (word.type === 'credit') {
+  if (message.type === 'credit') {
     granted();
-    window.granted(word.upTo);
-    sending.idleMs = word.idle ?? sending.idleMs;
-    if (word.shared) sending.reached.resolve('reached');
+    window.granted(message.upTo);
+    sending.idleMs = message.idle ?? sending.idleMs;
+    if (message.shared) sending.reached.resolve('reached');
     wake(sending);
-  } else if (word.type === 'failed') settle(sending, word);
-  else if (hasEnded && word.bytes === window.sent) settle(sending, word);
+  } else if (message.type === 'failed') settle(sending, message);
+  else if (hasEnded && message.bytes === window.sent) settle(sending, message);
   else {
-    const counts = `${word.bytes} bytes done, ${window.sent} sent${hasEnded ? '' : ', no end yet'}`;
-    fail(sending, new ZpsendError('STREAM_BROKEN', `the receiver's final word does not fit what was sent: ${counts}`));
+    const counts = `${message.bytes} bytes done, ${window.sent} sent${hasEnded ? '' : ', no end yet'}`;
+    fail(
+      sending,
+      new ZpsendError('STREAM_BROKEN', `the receiver's final message does not fit what was sent: ${counts}`),
+    );
   }
 }
 
@@ -141,7 +144,7 @@ export function openDirectSender(dataConnection: DataConnection, options: Direct
   const ends = [
     dataConnection.subscribe(
       creditSubject,
-      (tagged) => receiveWord(sending, { heard: heartbeat.heard, granted: () => granted() }, tagged),
+      (tagged) => receiveMessage(sending, { heard: heartbeat.heard, granted: () => granted() }, tagged),
       (error) => denied('subscribe to', creditSubject, error),
     ),
     dataConnection.onDisconnected(() => lost(sending)),
@@ -215,7 +218,7 @@ function senderOf(sending: Sending, heartbeat: Heartbeat, ends: readonly (() => 
 /** Lets a receiver whose answer did not arrive know that no stream comes. */
 export const abortUnheard = (
   dataConnection: DataConnection,
-  { subject, tagger }: { readonly subject: string; readonly tagger: WordTagger },
+  { subject, tagger }: { readonly subject: string; readonly tagger: Tagger },
   error: ErrorBody,
 ): void => void dataConnection.write(publication(subject, tagger.tag(abortFrame(0, error))), () => {});
 

@@ -3,7 +3,7 @@ import type { CreditFinal } from '../../../../schemas/transfer.ts';
 import { type Clock, systemClock } from '../../../time/clock.ts';
 import type { DataConnection } from '../../data-connection/connection.ts';
 import type { RateLimit } from '../rate-limit.ts';
-import type { Words } from './authentic.ts';
+import type { Authentication } from './authentic.ts';
 import { openSendWindow, type SendWindow } from './flow-control.ts';
 import { controlFrame, longestBody } from './frame.ts';
 import { publication } from './publish.ts';
@@ -11,9 +11,9 @@ import { publication } from './publish.ts';
 export interface DirectSenderOptions {
   readonly dataSubject: string;
   readonly creditSubject: string;
-  /** How this end tags its words, and checks those of the receiver. */
-  readonly words: Words;
-  /** Called once, at the first word that does not count. */
+  /** How this end tags its control messages, and checks those of the receiver. */
+  readonly authentication: Authentication;
+  /** Called once, at the first message that does not count. */
   readonly onForged?: (() => void) | undefined;
   /** The receiver's window: bytes that may be under way. */
   readonly window: number;
@@ -39,7 +39,7 @@ export interface Sending {
   readonly reached: PromiseWithResolvers<Reach>;
   /** Called when there may be more room. */
   readonly waiting: Set<() => void>;
-  /** Called once the final word is known. */
+  /** Called once the final message is known. */
   readonly onSettled: (() => void)[];
   /** Of the receiver's `zfs receive`, as it reported last. */
   idleMs: number;
@@ -72,14 +72,14 @@ export function wake({ waiting }: Sending): void {
   for (const advance of [...waiting]) advance();
 }
 
-/** Ends the transfer with the receiver's final word, or with a failure of this end. */
-export function settle(sending: Sending, word: CreditFinal): void {
+/** Ends the transfer with the receiver's final message, or with a failure of this end. */
+export function settle(sending: Sending, message: CreditFinal): void {
   if (sending.isSettled) return;
   sending.isSettled = true;
-  if (word.type === 'failed') sending.over = word.error;
+  if (message.type === 'failed') sending.over = message.error;
   for (const end of sending.onSettled) end();
   sending.reached.resolve('silent');
-  sending.final.resolve(word);
+  sending.final.resolve(message);
   wake(sending);
 }
 
@@ -90,10 +90,13 @@ export const lost = (sending: Sending): void =>
   fail(sending, new ZpsendError('STREAM_BROKEN', 'the connection to NATS was lost in mid-stream'));
 
 /** Also where the stream is shared: a server keeps the order of what one connection publishes, on all subjects. */
-export function publish(sending: Sending, word: Buffer): void {
+export function publish(sending: Sending, message: Buffer): void {
   const { dataConnection, options, clock } = sending;
   sending.lastSent = clock.now();
-  const isSent = dataConnection.write(publication(options.dataSubject, options.words.own.tag(word)), () => {});
+  const isSent = dataConnection.write(
+    publication(options.dataSubject, options.authentication.own.tag(message)),
+    () => {},
+  );
   if (!isSent) lost(sending);
 }
 
@@ -101,7 +104,7 @@ export function publish(sending: Sending, word: Buffer): void {
 export const ping = (sending: Sending): void =>
   publish(sending, controlFrame(sending.hasEnded ? 'end' : 'ping', sending.window.sent));
 
-/** An error that is too long for a word is shortened. */
+/** An error that is too long for a control message is shortened. */
 export function abortFrame(sent: number, error: ErrorBody): Buffer {
   const body = JSON.stringify(error);
   if (Buffer.byteLength(body) <= longestBody) return controlFrame('abort', sent, body);

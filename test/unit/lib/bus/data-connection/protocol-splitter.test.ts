@@ -91,7 +91,7 @@ test('a stream arrives from its frames unchanged, for any reads', () => {
         const frames = openFrames({
           header: (header) => offsets.push(header?.offset ?? -1),
           data: (bytes) => pieces.push(Buffer.from(bytes)),
-          word: () => {},
+          control: () => {},
         });
         const splitter = openProtocolSplitter(() => {});
         splitter.subscriptions.set(7, { ...claimed([]), begin: frames.begin, piece: frames.piece });
@@ -125,7 +125,7 @@ test.each([
   const handlers: FrameHandlers = {
     header: () => seen.push('data'),
     data: () => seen.push('data'),
-    word: (tagged) => seen.push(tagged?.length),
+    control: (tagged) => seen.push(tagged?.length),
   };
   const frames = openFrames(handlers);
   frames.begin(length);
@@ -137,7 +137,7 @@ test.each([
 
 test('a data frame with an offset beyond 2^53 is invalid', () => {
   const headers: unknown[] = [];
-  const frames = openFrames({ header: (header) => headers.push(header), data: () => {}, word: () => {} });
+  const frames = openFrames({ header: (header) => headers.push(header), data: () => {}, control: () => {} });
   frames.begin(20);
   frames.piece(Buffer.alloc(20, 0xff).fill(0, 0, 1), undefined);
   expect(headers).toEqual([undefined]);

@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
+  authenticationOfSource,
+  authenticationOfTarget,
   checkerOf,
   checkText,
   keyFrom,
@@ -10,8 +12,6 @@ import {
   taggerOfRequest,
   tagText,
   trailerBytes,
-  wordsOfSource,
-  wordsOfTarget,
 } from '../../../../../../lib/bus/channel/direct/authentic.ts';
 import { secretSchema } from '../../../../../../schemas/transfer.ts';
 
@@ -38,13 +38,13 @@ describe('known vectors, made with another implementation of HKDF and HMAC', () 
   });
 
   test('of control messages', () => {
-    expect(wordsOfSource(name, secrets).own.tag(ping).toString('hex')).toBe(
+    expect(authenticationOfSource(name, secrets).own.tag(ping).toString('hex')).toBe(
       '030000000000000000000000000000000132ee3a0efbe4dbc07b644a8b0f90b54f',
     );
     expect(taggerOfRequest(name, secrets.source).tag(ping).toString('hex')).toBe(
       '03000000000000000000000000000000015f9aa4928408dc6ab47f814ca61008bd',
     );
-    const target = wordsOfTarget(name, secrets).own;
+    const target = authenticationOfTarget(name, secrets).own;
     expect(tagText(target, 'the first')).toContain('the first\n');
     expect(tagText(target, '{"type":"credit","upTo":7}')).toBe(
       '{"type":"credit","upTo":7}\nAAAAAAAAAAL1dGUe0H9FxRsot-wGcvJX',
@@ -54,7 +54,7 @@ describe('known vectors, made with another implementation of HKDF and HMAC', () 
 
 describe('a control message', () => {
   test('of either end is accepted by the other end, also as text', () => {
-    const [source, target] = [wordsOfSource(name, secrets), wordsOfTarget(name, secrets)];
+    const [source, target] = [authenticationOfSource(name, secrets), authenticationOfTarget(name, secrets)];
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 100 }), fc.string({ unit: 'grapheme' }), (bytes, text) => {
         const word = Buffer.from(bytes);
@@ -95,19 +95,22 @@ describe('a control message', () => {
     ['with another secret of the source', name, { ...secrets, source: other(secrets.source) }],
     ['with another secret of the target', name, { ...secrets, target: other(secrets.target) }],
   ])('%s is ignored by both ends', (_what, otherName, otherSecrets) => {
-    const [source, target] = [wordsOfSource(otherName, otherSecrets), wordsOfTarget(otherName, otherSecrets)];
-    expect(wordsOfTarget(name, secrets).peer.check(source.own.tag(ping))).toBeUndefined();
-    expect(wordsOfSource(name, secrets).peer.check(target.own.tag(ping))).toBeUndefined();
+    const [source, target] = [
+      authenticationOfSource(otherName, otherSecrets),
+      authenticationOfTarget(otherName, otherSecrets),
+    ];
+    expect(authenticationOfTarget(name, secrets).peer.check(source.own.tag(ping))).toBeUndefined();
+    expect(authenticationOfSource(name, secrets).peer.check(target.own.tag(ping))).toBeUndefined();
   });
 
   test('is ignored by the end that sent it', () => {
-    const [source, target] = [wordsOfSource(name, secrets), wordsOfTarget(name, secrets)];
+    const [source, target] = [authenticationOfSource(name, secrets), authenticationOfTarget(name, secrets)];
     expect(source.peer.check(source.own.tag(ping))).toBeUndefined();
     expect(target.peer.check(target.own.tag(ping))).toBeUndefined();
   });
 
   test('of a source without the reply is authenticated by its own secret only', () => {
-    const target = wordsOfTarget(name, secrets);
+    const target = authenticationOfTarget(name, secrets);
     expect(target.peer.check(taggerOfRequest(name, secrets.source).tag(ping))).toEqual(ping);
     expect(target.peer.check(taggerOfRequest(name, other(secrets.source)).tag(ping))).toBeUndefined();
   });

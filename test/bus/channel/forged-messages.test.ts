@@ -1,5 +1,10 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { tagText, trailerBytes, wordsOfSource, wordsOfTarget } from '../../../lib/bus/channel/direct/authentic.ts';
+import {
+  authenticationOfSource,
+  authenticationOfTarget,
+  tagText,
+  trailerBytes,
+} from '../../../lib/bus/channel/direct/authentic.ts';
 import { controlFrame } from '../../../lib/bus/channel/direct/frame.ts';
 import {
   type Ends,
@@ -26,14 +31,14 @@ const flipped = (word: Buffer, at: number): Buffer => {
 /** A word of text as a third party can make it: bare, with a made-up trailer, by another transfer's secrets, in the source's own name, a bit flipped. */
 function forgeries(of: Ends, word: object): string[] {
   const text = JSON.stringify(word);
-  const other = wordsOfTarget(nameOf(of), ends().secrets);
-  const right = tagText(wordsOfTarget(nameOf(of), of.secrets).own, text);
+  const other = authenticationOfTarget(nameOf(of), ends().secrets);
+  const right = tagText(authenticationOfTarget(nameOf(of), of.secrets).own, text);
   return [
     text,
     `${text}\n${Buffer.alloc(trailerBytes, 1).toString('base64url')}`,
     tagText(other.own, text),
-    tagText(wordsOfSource(nameOf(of), of.secrets).own, text),
-    tagText(wordsOfTarget({ ...nameOf(of), transfer: 'another1' }, of.secrets).own, text),
+    tagText(authenticationOfSource(nameOf(of), of.secrets).own, text),
+    tagText(authenticationOfTarget({ ...nameOf(of), transfer: 'another1' }, of.secrets).own, text),
     // a bit flipped, in the tag and in the word
     `${right.slice(0, -1)}${right.endsWith('A') ? 'B' : 'A'}`,
     right.replace(/:([0-9])/, ':1$1').replace('failed', 'failes'),
@@ -42,13 +47,13 @@ function forgeries(of: Ends, word: object): string[] {
 
 /** The same of a frame. */
 function forgedFrames(of: Ends, frame: Buffer): Buffer[] {
-  const right = wordsOfSource(nameOf(of), of.secrets).own.tag(frame);
+  const right = authenticationOfSource(nameOf(of), of.secrets).own.tag(frame);
   return [
     frame,
     Buffer.concat([frame, Buffer.alloc(trailerBytes, 1)]),
-    wordsOfSource(nameOf(of), ends().secrets).own.tag(frame),
-    wordsOfTarget(nameOf(of), of.secrets).own.tag(frame),
-    wordsOfSource({ ...nameOf(of), transfer: 'another1' }, of.secrets).own.tag(frame),
+    authenticationOfSource(nameOf(of), ends().secrets).own.tag(frame),
+    authenticationOfTarget(nameOf(of), of.secrets).own.tag(frame),
+    authenticationOfSource({ ...nameOf(of), transfer: 'another1' }, of.secrets).own.tag(frame),
     ...[1, 8, right.length - trailerBytes, right.length - 1].map((at) => flipped(right, at)),
     frame.subarray(0, 5),
     Buffer.alloc(0),
@@ -57,7 +62,7 @@ function forgedFrames(of: Ends, frame: Buffer): Buffer[] {
 }
 
 describe('what a third party publishes in the name of the receiver', () => {
-  test('neither ends a transfer nor grants anything, and the true word does', async () => {
+  test('neither ends a transfer nor grants anything, and the true message does', async () => {
     const of = ends();
     const enemy = await useThirdParty(url());
     const from = await useSource(url(), of);
@@ -104,7 +109,7 @@ describe('what a third party publishes in the name of the receiver', () => {
     expect(from.direct.sent).toBe(window);
   });
 
-  test('is not done either with the words of an earlier transfer, or the same one’s of before', async () => {
+  test('is not done either with the messages of an earlier transfer, or the same one’s of before', async () => {
     const enemy = await useThirdParty(url());
     const earlier = ends();
     const recorded = await enemy.record(earlier.creditSubject);
@@ -138,7 +143,7 @@ describe('what a third party publishes in the name of the source', () => {
     controlFrame('abort', 0, JSON.stringify(noSpace)),
   ];
 
-  test('neither begins, ends nor breaks a stream, and the true word does', async () => {
+  test('neither begins, ends nor breaks a stream, and the true message does', async () => {
     const of = ends();
     const enemy = await useThirdParty(url());
     const to = await useTarget(url(), of, true);
@@ -158,13 +163,13 @@ describe('what a third party publishes in the name of the source', () => {
     expect(to).toMatchObject({ began: 1, broken: undefined, forged: 1 });
   });
 
-  test('does not keep a transfer whose source is gone, nor do the source’s own words again', async () => {
+  test('does not keep a transfer whose source is gone, nor do the source’s own messages again', async () => {
     const of = ends();
     const enemy = await useThirdParty(url());
     const to = await useTarget(url(), of);
     const recorded = await enemy.record(of.dataSubject);
     const nc = await useThirdParty(url());
-    const words = wordsOfSource(nameOf(of), of.secrets);
+    const words = authenticationOfSource(nameOf(of), of.secrets);
     await nc.publish(of.dataSubject, words.own.tag(controlFrame('ping', 0)));
     await expect.poll(() => to.direct.progress).toBe(1);
     await expect.poll(() => recorded.length).toBe(1);
