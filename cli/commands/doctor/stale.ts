@@ -80,7 +80,7 @@ async function attempt(service: string, check: () => Promise<Checked>): Promise<
     const row: Check = {
       what: 'stale',
       result: 'note',
-      found: `the ${service} did not list them: ${message}`,
+      found: `the ${service} did not list its stale marks: ${message}`,
       remedy: 'correct that, then run zpsend doctor again',
     };
     return { ...noStaleMarks, checks: [row] };
@@ -113,7 +113,7 @@ const checksOf = ({ staleMarks, more, notes }: StaleMarks, done: Repaired | unde
       what: 'stale',
       result: 'note',
       found: `and ${more} more`,
-      remedy: 'run zpsend doctor --fix again',
+      remedy: done ? 'run zpsend doctor --fix again' : 'run zpsend doctor --fix',
     });
   }
   return [

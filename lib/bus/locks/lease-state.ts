@@ -15,7 +15,7 @@ export interface LeaseTimes {
   readonly renew: number;
 }
 
-/** By then a holder whose lock was taken away acts no more, in milliseconds: the same, and what an act needs to begin. */
+/** How long a holder that lost its lock may still change something, in ms after its last renewal: `actsWithinMs`, and 500 for an act to begin. */
 export const settlesWithinMs = timing.locks.actsWithinMs + 500;
 
 export type LeaseState =

@@ -22,7 +22,7 @@ export interface Lease {
   release(): Promise<void>;
 }
 
-/** A lease whose last holder may not have found out yet. */
+/** A lease that was just taken. Its previous holder may not know yet that it lost the lock. */
 export interface NewLease extends Lease {
   /** Neither released nor known to be lost. */
   readonly isHeld: boolean;

@@ -69,7 +69,7 @@ export function openRenewals(
   const controller = new AbortController();
   let state: LeaseState = { held: true, revision, since };
   let current = revision;
-  let under: Promise<void> = Promise.resolve();
+  let pending: Promise<void> = Promise.resolve();
   const { wake, changed } = openChange();
   const learnTtl = async (): Promise<void> => {
     // where it cannot be read, or has no end any more, what was known is the safe side
@@ -91,8 +91,8 @@ export function openRenewals(
     const [next, effect] = stepLease(state, event, times);
     state = next;
     if (next.held) current = next.revision;
-    if (effect === 'renew') under = renew();
-    else if (effect === 'read') under = read();
+    if (effect === 'renew') pending = renew();
+    else if (effect === 'read') pending = read();
     else if (effect === 'lost') {
       stopTicking();
       controller.abort(new ZpsendError('LOCKED', `the lock ${key} could not be renewed in time`));
@@ -119,8 +119,8 @@ export function openRenewals(
       const deadline = deadlineOf(state, times);
       // an answer under way would change the revision that the delete must name, and an unclear one asks once more
       const late = new Promise<void>((resolve) => clock.after(deadline - clock.now(), resolve));
-      for (let seen: Promise<void> | undefined; seen !== under && clock.now() < deadline; ) {
-        seen = under;
+      for (let seen: Promise<void> | undefined; seen !== pending && clock.now() < deadline; ) {
+        seen = pending;
         await Promise.race([seen, late]);
       }
       state = { held: false };

@@ -25,11 +25,11 @@ export interface ChosenDelivery {
 }
 
 /** Is the target offline? If our own connection is lost, that is not known. */
-const isAbsent = (error: ZpsendError): boolean =>
+const isOffline = (error: ZpsendError): boolean =>
   error.reason !== 'connection-lost' && (error.code === 'UNREACHABLE' || error.code === 'TIMEOUT');
 
 /** Without a store everything is sent directly. If the store does not answer, streams may wait there, and nothing may overtake them. */
-function unlessClosed(thrown: unknown): Waiting {
+function nothingWaitsWithoutStore(thrown: unknown): Waiting {
   const { code, message } = ZpsendError.from(thrown);
   if (code === 'UNSUPPORTED' || code === 'NOT_ALLOWED') return nothingWaits;
   throw new ZpsendError(
@@ -68,7 +68,7 @@ export async function chooseDelivery(
     return planned(storeDelivery(deps, context));
   }
   if (channel === 'direct') return planned(directDelivery(deps, context, signal));
-  const { isAwaited, settled } = await readWaiting(deps.store, context).catch(unlessClosed);
+  const { isAwaited, settled } = await readWaiting(deps.store, context).catch(nothingWaitsWithoutStore);
   if (isAwaited) return planned(storeDelivery(deps, context));
   // asked while the plan is made, since the answer may take long
   const lacksReceiver = isWithoutReceiver(deps.bus, targetHost);
@@ -82,7 +82,7 @@ export async function chooseDelivery(
     const error = ZpsendError.from(thrown);
     // without a receiver no service there knows receive.allow
     if (error.code === 'NOT_ALLOWED' && (await lacksReceiver)) logNoReceiver();
-    else if (!isAbsent(error)) throw error;
+    else if (!isOffline(error)) throw error;
     else {
       const line = `${targetHost} does not answer (${error.code}), so streams are stored for it`;
       deps.log.info('target.offline', line);

@@ -45,7 +45,7 @@ export interface JobRun {
   /** Aborted when the job is. */
   readonly signal: AbortSignal;
   /** Since when its plan waits for its turn (monotonic ms); undefined as long as it has not waited. */
-  readonly since: () => number | undefined;
+  readonly waitingSince: () => number | undefined;
   /** Monotonic ms. */
   readonly began: number;
   readonly started: Date;

@@ -4,7 +4,7 @@ import type { JobContext } from '../../../lib/plan/request/job-context.ts';
 import { timing } from '../../../lib/time/timing.ts';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import type { Job } from '../../../schemas/job.ts';
-import { turnsOfOne } from '../planning/plan-turns.ts';
+import { turnsOfJob } from '../planning/plan-turns.ts';
 import { jobLog } from '../reporting/job-log.ts';
 import { openJobStatus } from '../reporting/job-status.ts';
 import { progressOf } from '../reporting/progress.ts';
@@ -77,7 +77,7 @@ export function startJob(options: JobDeps, id: string, context: JobContext): Run
 }
 
 function openRun(options: JobDeps, id: string, context: JobContext, signal: AbortSignal): JobRun {
-  const { turns, since } = turnsOfOne(options.turns, options.clock, signal);
+  const { turns, waitingSince } = turnsOfJob(options.turns, options.clock, signal);
   const deps: JobDeps = { ...options, turns, log: options.log.child({ job: id, source: context.sourceHost }) };
   const began = deps.clock.now();
   const started = new Date(deps.clock.date());
@@ -87,7 +87,7 @@ function openRun(options: JobDeps, id: string, context: JobContext, signal: Abor
     context,
     deps,
     signal,
-    since,
+    waitingSince,
     began,
     started,
     jobLog: deps.startedBy === 'policy' ? quietJobLog(log) : log,

@@ -71,7 +71,7 @@ function firstPlan(run: JobRun): Promise<PlannedRun> {
     clock: run.deps.clock,
     patienceMs: run.deps.patienceMs,
     signal: run.signal,
-    since: run.since,
+    since: run.waitingSince,
     onWait(error, until) {
       run.waiting = error && { error, until };
       if (error) run.jobLog.waiting(error, until);

@@ -8,13 +8,13 @@ const atOnce = 4;
 interface TurnWait {
   /** Ends the wait, not the work. */
   readonly signal?: AbortSignal;
-  /** Called when it has to wait. */
-  readonly began?: () => void;
+  /** Called when the wait begins. */
+  readonly onWait?: () => void;
 }
 
 /**
  * @returns the result of the work, once it is its turn
- * @throws the signal's reason; TIMEOUT or UNREACHABLE of another plan for the same target that ended so meanwhile
+ * @throws the signal's reason; TIMEOUT or UNREACHABLE if another plan for this target failed so while this one waited
  */
 export type PlanTurns = <T>(targetHost: string, work: () => Promise<T>, wait?: TurnWait) => Promise<T>;
 
@@ -27,13 +27,13 @@ type Turn = PromiseWithResolvers<void>;
  */
 export function openPlanTurns(): PlanTurns {
   const targets = new Map<string, { running: number; readonly waiting: Set<Turn> }>();
-  return async (targetHost, work, { signal, began } = {}) => {
+  return async (targetHost, work, { signal, onWait } = {}) => {
     signal?.throwIfAborted();
     const target = targets.get(targetHost) ?? { running: 0, waiting: new Set() };
     targets.set(targetHost, target);
     if (target.running < atOnce) target.running += 1;
     else {
-      began?.();
+      onWait?.();
       await nextTurn(target.waiting, signal);
     }
     try {
@@ -58,19 +58,19 @@ export function openPlanTurns(): PlanTurns {
  * The turns of one job.
  * @param signal ends its waits
  */
-export function turnsOfOne(
+export function turnsOfJob(
   all: PlanTurns,
   clock: Pick<Clock, 'now'>,
   signal: AbortSignal,
-): { turns: PlanTurns; since: () => number | undefined } {
+): { turns: PlanTurns; waitingSince: () => number | undefined } {
   let since: number | undefined;
-  const began = () => {
+  const onWait = () => {
     since ??= clock.now();
   };
   return {
-    turns: (targetHost, work) => all(targetHost, work, { signal, began }),
+    turns: (targetHost, work) => all(targetHost, work, { signal, onWait }),
     /** When it first had to wait (monotonic ms). */
-    since: () => since,
+    waitingSince: () => since,
   };
 }
 

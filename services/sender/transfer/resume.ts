@@ -7,7 +7,7 @@ import type { Step } from '../../../schemas/plan.ts';
 /** The partial state that a transfer continues, if any. */
 export interface Resume {
   token?: string;
-  /** The target has partial state that is not of this step. */
+  /** The target has partial state that cannot continue this step. */
   stale: boolean;
   offset: number;
 }
@@ -23,8 +23,8 @@ function checkOwn(step: Step, toname: string | undefined): void {
   );
 }
 
-/** Does the rest of a stream, which has its token's flags, fit the step? Raw and plain do not mix, nor large blocks if the chain has none. */
-const mixes = ({ flags = [] }: Step, { flags: initial }: TokenContents): boolean =>
+/** Does the rest of a stream fit the step? It has the flags of its token. Raw and plain do not mix, nor large blocks if the chain has none. */
+const flagsFit = ({ flags = [] }: Step, { flags: initial }: TokenContents): boolean =>
   initial.raw === flags.includes('raw') && (initial.raw || !initial.largeBlock || flags.includes('large-block'));
 
 /** A token of the peer's offset and flags, and the plan's own names and guids: the peer's are not trusted. */
@@ -40,13 +40,13 @@ const isGone = (error: unknown): boolean =>
 /**
  * Does the receiver's partial state continue this step? A token of other guids, of a destroyed snapshot, or of a stream with
  * other flags does not. `zfs send -t` gets a token that is made here.
- * @throws ZpsendError EXISTS when it is of another dataset
+ * @throws ZpsendError EXISTS when it is of another dataset, or its token cannot be read
  */
 export async function resumeOf(zfs: Pick<Zfs, 'estimate'>, step: Step, given: string | undefined): Promise<Resume> {
   if (given === undefined) return { stale: false, offset: 0 };
   const contents = peekToken(given);
   const isOfStep = contents?.toguid === step.to.guid && (contents.fromguid ?? '0') === (step.from?.guid ?? '0');
-  if (contents && isOfStep && mixes(step, contents)) {
+  if (contents && isOfStep && flagsFit(step, contents)) {
     const token = tokenFor(step, contents);
     const isUsable = await zfs.estimate({ token }).then(
       () => true,

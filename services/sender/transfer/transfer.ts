@@ -13,8 +13,8 @@ import type { Log } from '../../host/log.ts';
 import type { JobCompression } from './compression.ts';
 import type { Participant } from './fan-out/session.ts';
 import { checkKeyUnchanged } from './key-unchanged.ts';
+import { type Read, startRead } from './read-stream.ts';
 import type { Resume } from './resume.ts';
-import { type Read, startRead } from './send-stream.ts';
 import { expectedOf, streamOf } from './stream-request.ts';
 
 export interface TransferDeps {
@@ -104,7 +104,7 @@ export function runnable(deps: TransferDeps, plan: TransferPlan, settled: Settle
       read = await begin();
       unfollow = follow(deps.compression, read, channel);
       // the receiver's final message counts, also while the stream is still being broadcast
-      const final = await Promise.race([channel.final, read.broadcasted.then(() => channel.final)]);
+      const final = await Promise.race([channel.final, read.sent.then(() => channel.final)]);
       if (final.type === 'failed') throw ZpsendError.fromBody(cancelled ?? final.error);
       if (final.guid !== step.to.guid) {
         throw new ZpsendError('STREAM_BROKEN', `the receiver verified guid ${final.guid}, not ${step.to.guid}`);
@@ -118,7 +118,7 @@ export function runnable(deps: TransferDeps, plan: TransferPlan, settled: Settle
 
   return {
     get sent() {
-      return read?.taken ?? channel.sent;
+      return read?.bytesRead ?? channel.sent;
     },
     get consumed() {
       return channel.consumed;
@@ -152,7 +152,7 @@ function readAlone(
     // the token has the stream's flags, and the relevant ones were compared with the plan
     expected: token === undefined ? expectedOf(step) : { ...expectedOf(step), flags: undefined },
     subject: subjects.data(deps.host, targetHost, transfer),
-    receivers: [channel],
+    channels: [channel],
     compression: mode,
   });
 }
@@ -161,7 +161,7 @@ function readAlone(
 async function readShared(participant: Participant, { channel, mode }: Settled): Promise<Read> {
   const joining = participant.join({ receiver: channel, compression: mode });
   const result = await Promise.race([joining, channel.final]);
-  if (result && 'broadcasted' in result) return result;
+  if (result && 'sent' in result) return result;
   void joining.then((late) => late && participant.leave());
   const error = result?.type === 'failed' ? ZpsendError.fromBody(result.error) : tooLate;
   channel.abort(error.toBody());
@@ -170,10 +170,10 @@ async function readShared(participant: Participant, { channel, mode }: Settled):
 
 /** Counts a compressed read for the savings of the job. @returns ends that */
 function follow(compression: JobCompression | undefined, read: Read, channel: ChannelSender): (() => void) | undefined {
-  if (read.taken === undefined) return undefined;
+  if (read.bytesRead === undefined) return undefined;
   return compression?.follow({
     get taken() {
-      return read.taken ?? channel.sent;
+      return read.bytesRead ?? channel.sent;
     },
     get sent() {
       return channel.sent;

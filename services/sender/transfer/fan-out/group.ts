@@ -1,7 +1,7 @@
 import type { Clock } from '../../../../lib/time/clock.ts';
 import { datasetOf } from '../../../../schemas/names.ts';
 import type { Step } from '../../../../schemas/plan.ts';
-import type { ReadDeps } from '../send-stream.ts';
+import type { ReadDeps } from '../read-stream.ts';
 import { away, coming, keyOf, type MemberStates, openMemberStates } from './member-state.ts';
 import { type FanOutSession, openSession, type Participant } from './session.ts';
 import { openStepTimes, type StepTimes } from './step-times.ts';

@@ -3,7 +3,7 @@ import { subjects } from '../../../../lib/bus/subjects.ts';
 import type { Clock } from '../../../../lib/time/clock.ts';
 import type { Step } from '../../../../schemas/plan.ts';
 import type { CompressionMode } from '../../../../schemas/transfer.ts';
-import { type Read, type ReadDeps, startRead } from '../send-stream.ts';
+import { type Read, type ReadDeps, startRead } from '../read-stream.ts';
 import { expectedOf, streamOf } from '../stream-request.ts';
 
 /** A receiver that is ready for a shared read. */
@@ -74,7 +74,7 @@ export function openSession(order: SessionOrder, step: Step): FanOutSession {
         stream: streamOf(step),
         expected: expectedOf(step),
         subject,
-        receivers: joined.map(({ receiver }) => receiver),
+        channels: joined.map(({ receiver }) => receiver),
         // a receiver that accepts it compressed accepts it plain too
         compression: joined.every(({ compression }) => compression !== 'none')
           ? (joined[0]?.compression ?? 'none')

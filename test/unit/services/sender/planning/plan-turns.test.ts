@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { type Code, ZpsendError } from '../../../../../schemas/errors.ts';
 import { retry } from '../../../../../services/sender/job/retry.ts';
-import { openPlanTurns, turnsOfOne } from '../../../../../services/sender/planning/plan-turns.ts';
+import { openPlanTurns, turnsOfJob } from '../../../../../services/sender/planning/plan-turns.ts';
 import { manualClock } from '../../../../support/manual-clock.ts';
 
 /** Work that lasts until it is ended, and how much of it has started. */
@@ -119,9 +119,9 @@ describe('64 jobs for a target whose listing hangs', () => {
     const { signal } = new AbortController();
     const ends: number[] = [];
     const jobs = Array.from({ length: 64 }, async () => {
-      const { turns, since } = turnsOfOne(all, clock, signal);
+      const { turns, waitingSince } = turnsOfJob(all, clock, signal);
       const plan = () => turns('smos-00', hung);
-      const options = { clock, patienceMs: 10 * minute, signal, onWait: () => {}, since };
+      const options = { clock, patienceMs: 10 * minute, signal, onWait: () => {}, since: waitingSince };
       await expect(retry(plan, options)).rejects.toMatchObject({ code: 'TIMEOUT' });
       ends.push(clock.now() / minute);
     });

@@ -17,12 +17,12 @@ export interface ReadDeps {
 
 /** The stream that is read, and its receivers. */
 export interface ReadOrder {
-  readonly stream: StreamRequest | { readonly token: string };
+  readonly stream: StreamRequest;
   /** The expected beginning of the stream. */
   readonly expected: ExpectedStream;
   /** The subject on which it is published. */
   readonly subject: string;
-  readonly receivers: readonly ChannelSender[];
+  readonly channels: readonly ChannelSender[];
   /** How it is compressed; all receivers have accepted that. */
   readonly compression: CompressionMode;
 }
@@ -37,18 +37,18 @@ const anotherStream = (stream: ReadOrder['stream'], difference: string): ZpsendE
 /** One run of `zfs send`, for one receiver or for several. */
 export interface Read {
   /** Bytes of the stream so far, before compression; undefined if it is not compressed. */
-  readonly taken: number | undefined;
+  readonly bytesRead: number | undefined;
   /** The whole stream was sent, whether or not the target has confirmed it. */
   readonly isWhole: boolean;
   /** Resolves when the stream and its "end" were sent. @throws ZpsendError why there is no end */
-  readonly broadcasted: Promise<void>;
+  readonly sent: Promise<void>;
   /** Ends `zfs send` if it still runs, and resolves when it has. */
   stop(): Promise<void>;
 }
 
-/** Sends the output of a `zfs send`: nothing before its first record is the expected one, and "end" only after it exited 0 (I7). */
+/** Publishes the output of a `zfs send`: nothing until its first record is the expected one, and "end" only after it exited with 0 (I7). */
 export function startRead({ zfs, dataConnection }: ReadDeps, order: ReadOrder): Read {
-  const { subject, receivers } = order;
+  const { subject, channels } = order;
   const child = zfs.send(order.stream);
   const check = openHeadCheck(order.expected);
   const encoded: Encoded | undefined =
@@ -59,7 +59,7 @@ export function startRead({ zfs, dataConnection }: ReadDeps, order: ReadOrder): 
   async function broadcastAll(): Promise<void> {
     await broadcast(
       dataConnection,
-      { subject, subscribers: receivers },
+      { subject, subscribers: channels },
       encoded?.stream ?? checkedSource(sourceOf(child.stdout), check),
     );
     isWhole = true;
@@ -71,28 +71,28 @@ export function startRead({ zfs, dataConnection }: ReadDeps, order: ReadOrder): 
       if (!check.isPassed) throw new ZpsendError('STREAM_BROKEN', 'zfs send exited 0 without a stream');
     } catch (thrown) {
       const error = check.difference === undefined ? thrown : anotherStream(order.stream, check.difference);
-      for (const receiver of receivers) receiver.abort(ZpsendError.from(error).toBody());
+      for (const channel of channels) channel.abort(ZpsendError.from(error).toBody());
       child.kill('SIGTERM');
       encoded?.stream.destroy();
       throw error;
     }
-    for (const receiver of receivers) receiver.end();
+    for (const channel of channels) channel.end();
   }
 
-  const broadcasted = run();
-  // nothing may await it any more
-  broadcasted.catch(() => {});
+  const sent = run();
+  // perhaps nothing awaits it any more
+  sent.catch(() => {});
   return {
-    get taken() {
+    get bytesRead() {
       return encoded?.taken;
     },
     get isWhole() {
       return isWhole;
     },
-    broadcasted,
+    sent,
     async stop() {
       child.kill('SIGTERM');
-      await broadcasted.catch(() => {});
+      await sent.catch(() => {});
       await child.done.catch(() => {});
     },
   };
