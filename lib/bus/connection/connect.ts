@@ -35,7 +35,7 @@ export interface Bus {
   readonly maxPayload: number;
   /** Messages that are published while this is false are lost without an error. */
   readonly connected: boolean;
-  /** Calls back at every loss of the connection. @returns a function that unsubscribes */
+  /** Calls back at every loss of the connection, and when it is closed. @returns a function that unsubscribes */
   onDisconnected(listener: () => void): () => void;
   /** Calls back at every reconnect: messages in between are lost. @returns a function that unsubscribes */
   onReconnected(listener: () => void): () => void;
@@ -83,6 +83,22 @@ function subscribe<T>(listeners: Set<T>, listener: T): () => void {
   return () => void listeners.delete(listener);
 }
 
+/** The listeners of denied subscriptions, by subject. */
+function openDenials(): { denied(subject: string): boolean; onDenied: Bus['onDenied'] } {
+  const denials = new Map<string, () => void>();
+  return {
+    denied(subject) {
+      const listener = denials.get(subject);
+      listener?.();
+      return listener !== undefined;
+    },
+    onDenied(subject, listener) {
+      denials.set(subject, listener);
+      return () => void (denials.get(subject) === listener && denials.delete(subject));
+    },
+  };
+}
+
 /**
  * Connects to NATS with the settings of the environment and the configuration.
  * @throws ZpsendError UNREACHABLE if no server answers and the options do not wait; NOT_ALLOWED if a server refuses this identity;
@@ -110,12 +126,12 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
     connected = type === 'reconnect';
     for (const listener of [...(connected ? reconnected : lost)]) listener();
   };
-  const denials = new Map<string, () => void>();
-  const denied = (subject: string): boolean => {
-    const listener = denials.get(subject);
-    listener?.();
-    return listener !== undefined;
-  };
+  // a connection that is closed for good has no status for that
+  const closed = nc.closed().then((error) => {
+    for (const listener of [...lost]) listener();
+    return error ?? undefined;
+  });
+  const { denied, onDenied } = openDenials();
   void watchConnection({ nc, refusal, changed, denied, report }).catch(() => {});
   const bus: Bus = {
     self: options.self,
@@ -130,10 +146,7 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
     },
     onDisconnected: (listener) => subscribe(lost, listener),
     onReconnected: (listener) => subscribe(reconnected, listener),
-    onDenied(subject, listener) {
-      denials.set(subject, listener);
-      return () => void (denials.get(subject) === listener && denials.delete(subject));
-    },
+    onDenied,
     get maxPayload() {
       return nc.info?.max_payload ?? leastPayload;
     },
@@ -141,7 +154,7 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
       return nc.getServer();
     },
     refusal,
-    closed: nc.closed().then((error) => error ?? undefined),
+    closed,
     close: (ms = 2000) => closeWithin(nc, clock, ms),
   };
   const trouble = payloadTrouble(bus);

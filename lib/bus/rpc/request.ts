@@ -214,6 +214,7 @@ export async function gatherAll<S extends z.ZodType>(
     const end = () => {
       tally.end();
       cancel();
+      stopWatching();
       subscription.unsubscribe();
       resolve();
     };
@@ -235,6 +236,7 @@ export async function gatherAll<S extends z.ZodType>(
       },
     });
     const cancel = bus.clock.after(ms, end);
+    const stopWatching = bus.onDisconnected(() => bus.nc.isClosed() && end());
     publish(bus, subject, body, inbox);
   });
   return { answers, clear: clear && bus.connected && !refused, stranger, refused };

@@ -1,5 +1,6 @@
 import { deliveriesOf, type SettledDelivery } from '../../../lib/bus/channel/store/delivery-state.ts';
 import { catalogBounds } from '../../../lib/bus/channel/store/manifests.ts';
+import type { PlacedReceipt } from '../../../lib/bus/channel/store/receipts.ts';
 import { changingRoots, unseenNotes } from '../../../lib/plan/placement/unseen-inheritors.ts';
 import { planDatasets } from '../../../lib/plan/plan.ts';
 import { predictInventory } from '../../../lib/plan/predict-target.ts';
@@ -84,11 +85,11 @@ export function storeDelivery(deps: StoreDeliveryDeps, context: JobContext): Del
     // the store's maintenance writes in the opposite order, so a removed delivery is in the next read
     const { waiting } = (await found?.catalog.read()) ?? { waiting: [] };
     checkRoom(host, waiting.length);
-    const receipts = found ? await store.receipts.read(host, place.host) : [];
+    const receipts = found ? await receiptsAt(store, host, place) : [];
     const remembered = found && (await readKnownTarget(found.bucket, place));
     const rows = await knownEntries(deps, place.host).catch((thrown) => {
       // a known target is not assumed to be empty
-      if (!remembered) throw unreadRows(place, thrown);
+      if (!remembered) throw unread(place, 'record of earlier sends', thrown);
       return new Map();
     });
     const deliveries = deliveriesOf(waiting, receipts);
@@ -174,14 +175,19 @@ const refusedThere = ({ host, targetDataset }: StoreTarget, error: ErrorBody): Z
     { ...error.details, host, dataset: targetDataset, reason: 'refused-there' },
   );
 
-/** The record of earlier sends cannot be read. That is a failure of our own connection, not of the target. */
-const unreadRows = ({ host, targetDataset }: StoreTarget, thrown: unknown): ZpsendError =>
+/** What the target has reported of its stored streams. @throws ZpsendError as `unread` */
+const receiptsAt = (store: StoreDeliveryDeps['store'], host: string, place: StoreTarget): Promise<PlacedReceipt[]> =>
+  store.receipts.read(host, place.host).catch((thrown) => {
+    const error = ZpsendError.from(thrown);
+    throw error.code === 'UNREACHABLE' ? unread(place, 'receipts', error) : error;
+  });
+
+/** What this host keeps of a target cannot be read. That is a failure of our own connection, not of the target. */
+const unread = ({ host, targetDataset }: StoreTarget, what: string, thrown: unknown): ZpsendError =>
   new ZpsendError(
     'TIMEOUT',
-    `the record of earlier sends to ${targetDataset} on ${host} cannot be read: ${ZpsendError.from(thrown).message}`,
-    {
-      reason: 'connection-lost',
-    },
+    `the ${what} of ${targetDataset} on ${host} cannot be read: ${ZpsendError.from(thrown).message}`,
+    { reason: 'connection-lost' },
   );
 
 /** The target received streams before, and the source has no record of their snapshots. */

@@ -52,6 +52,17 @@ describe('one request', () => {
     expect(error.message).toEqual(mentions('0.2 s'));
   });
 
+  test('ends with its connection', async () => {
+    const [bus, other] = [await useAll(), await useAll()];
+    serve(other, { name: 'x', subject: 'zfs.mute.x', request: anything, handle: async () => undefined });
+    await other.nc.flush();
+    const asking = rejection(request(bus, 'zfs.mute.x', {}, anything, 30_000));
+    const gathering = gatherAll(bus, 'zfs.mute.x', {}, anything, 30_000);
+    await bus.nc.close();
+    expect(await asking).toMatchObject({ code: 'UNREACHABLE', details: { reason: 'connection-lost' } });
+    expect(await gathering).toMatchObject({ answers: [], clear: false });
+  });
+
   test.each(['not json', '{"wrong":1}'])('answered with %j is an INTERNAL error', async (reply) => {
     const bus = await useAll();
     bus.nc.subscribe('zfs.odd.x', { callback: (_error, message) => void message.respond(reply) });

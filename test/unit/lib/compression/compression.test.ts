@@ -177,11 +177,11 @@ describe('what arrives', () => {
     const bomb = zstdCompressSync(Buffer.alloc(256 * MIB));
     expect(bomb.length).toBeLessThan(MIB / 4);
     let taken = 0;
-    let more = (): void => {};
+    let arrival = Promise.withResolvers<() => void>();
     const into = new Writable({
       write(chunk: Buffer, _encoding, callback) {
         taken += chunk.length;
-        more = callback;
+        arrival.resolve(callback);
       },
     });
     const decoder = decoderInto(into, () => {});
@@ -190,9 +190,11 @@ describe('what arrives', () => {
       accepted = true;
     });
     for (let at = 0; at < 8; at += 1) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      const more = await arrival.promise;
+      arrival = Promise.withResolvers();
       more();
     }
+    await expect.poll(() => into.writableNeedDrain).toBe(true);
     expect(accepted).toBe(false);
     expect(taken + into.writableLength).toBeLessThan(4 * MIB);
     into.destroy();
