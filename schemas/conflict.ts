@@ -55,9 +55,9 @@ const renameSchema = z.strictObject({
 });
 
 /** The conflict resolution on the target before the first step of a chain is received. */
-export const clearingSchema = z.discriminatedUnion('kind', [rollbackSchema, renameSchema]);
+export const conflictResolutionSchema = z.discriminatedUnion('kind', [rollbackSchema, renameSchema]);
 
 export type AllowedConflict = z.infer<typeof allowedConflictSchema>;
 export type Rollback = z.infer<typeof rollbackSchema>;
 export type Rename = z.infer<typeof renameSchema>;
-export type Clearing = z.infer<typeof clearingSchema>;
+export type ConflictResolution = z.infer<typeof conflictResolutionSchema>;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { clearingSchema, conflictPolicySchema } from './conflict.ts';
+import { conflictResolutionSchema, conflictPolicySchema } from './conflict.ts';
 import { errorBodySchema } from './errors.ts';
 import { keyWrappingSchema } from './inventory.ts';
 import {
@@ -120,7 +120,7 @@ export const stepSchema = z.strictObject({
   /** The encryption root of the dataset that receives it. */
   encryptionRoot: datasetSchema.optional(),
   /** The conflict resolution that the receiver does first; only in a dataset's first step. */
-  before: clearingSchema.optional(),
+  before: conflictResolutionSchema.optional(),
   /** A volume, not a filesystem. */
   volume: z.literal(true).optional(),
   /** Estimated bytes of the stream. */

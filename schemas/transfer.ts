@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { clearingSchema } from './conflict.ts';
+import { conflictResolutionSchema } from './conflict.ts';
 import { errorBodySchema } from './errors.ts';
 import { keyWrappingSchema } from './inventory.ts';
 import {
@@ -48,7 +48,7 @@ export const receiveStartSchema = z.strictObject({
   /** Missing parents that the receiver may create, empty and never mounted; it creates no others. */
   parents: z.array(datasetSchema).max(128).optional(),
   /** The conflict resolution, done after the first frame and before the stream is received. */
-  before: clearingSchema.optional(),
+  before: conflictResolutionSchema.optional(),
   /** `discard` drops the partial state of an older, unusable receive once the stream begins (`zfs receive -A`). */
   partial: z.enum(['resume', 'discard']),
   /** The stream is encrypted and stays encrypted: the receiver needs no key. */

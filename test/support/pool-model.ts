@@ -1,4 +1,4 @@
-import type { Clearing } from '../../schemas/conflict.ts';
+import type { ConflictResolution } from '../../schemas/conflict.ts';
 import type { DatasetEntry, Inventory, SnapshotEntry } from '../../schemas/inventory.ts';
 import { datasetOf, isWithin, leafOf, parentOf } from '../../schemas/names.ts';
 import type { Step } from '../../schemas/plan.ts';
@@ -142,24 +142,24 @@ export class PoolModel {
   }
 
   /** Does what a receiver does to its target before it receives, or throws where it would refuse. */
-  clear(clearing: Clearing): void {
+  clear(resolution: ConflictResolution): void {
     const must = (fact: boolean, what: string) => {
-      if (!fact) throw new Error(`${what}: ${JSON.stringify(clearing)}`);
+      if (!fact) throw new Error(`${what}: ${JSON.stringify(resolution)}`);
     };
-    if (clearing.kind === 'rename') {
-      must(this.datasets.get(clearing.from)?.guid === clearing.guid, 'another dataset would be renamed');
-      must(this.#rename(clearing.from, clearing.to), 'cannot be renamed');
+    if (resolution.kind === 'rename') {
+      must(this.datasets.get(resolution.from)?.guid === resolution.guid, 'another dataset would be renamed');
+      must(this.#rename(resolution.from, resolution.to), 'cannot be renamed');
       return;
     }
-    const name = datasetOf(clearing.to.name);
-    const to = this.find(clearing.to.name);
-    must(to?.guid === clearing.to.guid, 'there is nothing to go back to');
-    for (const { name: leaf, guid } of clearing.destroys) {
+    const name = datasetOf(resolution.to.name);
+    const to = this.find(resolution.to.name);
+    must(to?.guid === resolution.to.guid, 'there is nothing to go back to');
+    for (const { name: leaf, guid } of resolution.destroys) {
       must(this.find(`${name}@${leaf}`)?.guid === guid, 'another snapshot would be destroyed');
       must(this.#destroySnapshot(`${name}@${leaf}`), 'a snapshot cannot be destroyed');
     }
     const dataset = this.datasets.get(name);
-    for (const { name: leaf, guid } of clearing.cursors ?? []) {
+    for (const { name: leaf, guid } of resolution.cursors ?? []) {
       must(this.find(`${name}#${leaf}`)?.guid === guid, 'another bookmark would be removed');
       if (dataset) dataset.bookmarks = dataset.bookmarks.filter((mark) => mark.name !== leaf);
     }

@@ -1,9 +1,9 @@
-import type { Clearing, Rename } from '../../../schemas/conflict.ts';
+import type { ConflictResolution, Rename } from '../../../schemas/conflict.ts';
 import type { DatasetEntry, Inventory } from '../../../schemas/inventory.ts';
 import { datasetOf, isWithin } from '../../../schemas/names.ts';
 
 /** The listing as it will be after the resolution; later datasets are planned from it. */
-export function afterResolution(listing: Inventory, resolution: Clearing): Inventory {
+export function afterResolution(listing: Inventory, resolution: ConflictResolution): Inventory {
   if (resolution.kind === 'rename') {
     return { ...listing, datasets: listing.datasets.map((dataset) => renamed(dataset, resolution)) };
   }

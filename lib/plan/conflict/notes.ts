@@ -1,4 +1,4 @@
-import type { Clearing, Rename, Rollback } from '../../../schemas/conflict.ts';
+import type { ConflictResolution, Rename, Rollback } from '../../../schemas/conflict.ts';
 import type { Inventory } from '../../../schemas/inventory.ts';
 import { datasetOf } from '../../../schemas/names.ts';
 import type { Note, Step } from '../../../schemas/plan.ts';
@@ -19,7 +19,7 @@ interface ResolutionContext {
 /** What a resolution does to the target, in full: it names everything that a policy destroys. */
 export function resolutionNote(
   { sourceDataset, targetDataset }: DatasetPlan,
-  resolution: Clearing,
+  resolution: ConflictResolution,
   context: ResolutionContext,
 ): Note {
   return resolution.kind === 'rollback'
@@ -34,7 +34,7 @@ export function resolutionNote(
 /** The target has diverged, and nothing has to be sent to it. */
 export const untouchedNote = (
   { sourceDataset, targetDataset }: DatasetPlan,
-  resolution: Clearing,
+  resolution: ConflictResolution,
   host: string,
 ): Note => {
   const own = resolution.kind === 'rollback' ? resolution.destroys : [];

@@ -1,4 +1,4 @@
-import type { Clearing } from '../../../schemas/conflict.ts';
+import type { ConflictResolution } from '../../../schemas/conflict.ts';
 import type { Inventory } from '../../../schemas/inventory.ts';
 import type { SendRequest, Step } from '../../../schemas/plan.ts';
 import type { DatasetPlan, DatasetPlans } from '../dataset-plan.ts';
@@ -20,7 +20,7 @@ export interface Draft {
 }
 
 interface ChosenResolution {
-  resolution: Clearing;
+  resolution: ConflictResolution;
   /** Only planned with, not performed, because nothing has to be sent to this dataset. */
   untouched: boolean;
 }
@@ -104,7 +104,7 @@ function resolutionFor(
   );
 }
 
-const performed = (found: Found<Clearing>): ChosenResolution | { why: string } =>
+const performed = (found: Found<ConflictResolution>): ChosenResolution | { why: string } =>
   'resolution' in found ? { ...found, untouched: false } : found;
 
 const whyUseless = (plan: DatasetPlan | undefined): string =>

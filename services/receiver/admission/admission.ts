@@ -6,7 +6,7 @@ import { ZpsendError } from '../../../schemas/errors.ts';
 import { datasetOf, isWithin, leafOf, parentOf } from '../../../schemas/names.ts';
 import { streamMarkSchema } from '../../../schemas/stream.ts';
 import type { ReceiveStart } from '../../../schemas/transfer.ts';
-import { namesOfClearing, viewAfter } from './allowed-conflicts.ts';
+import { namesOfResolution, viewAfter } from './allowed-conflicts.ts';
 import { ancestorsOf, missingParents } from './parents.ts';
 import { streamProperty } from './properties.ts';
 import type { View } from './view.ts';
@@ -90,7 +90,7 @@ export function namesToInspect(start: ReceiveStart): string[] {
     ...(createsDataset(start) ? ancestorsOf(start.targetDataset) : []),
     ...(start.origin === undefined ? [] : [start.origin]),
   ];
-  return [...new Set([...names, ...namesOfClearing(start, names)])];
+  return [...new Set([...names, ...namesOfResolution(start, names)])];
 }
 
 /**

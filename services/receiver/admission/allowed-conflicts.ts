@@ -1,6 +1,6 @@
 import { nameAfter } from '../../../lib/plan/conflict/after-resolution.ts';
 import type { ReceiveConfig } from '../../../schemas/config.ts';
-import type { AllowedConflict, Clearing, Rename } from '../../../schemas/conflict.ts';
+import type { AllowedConflict, ConflictResolution, Rename } from '../../../schemas/conflict.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { datasetOf, isWithin, parentOf } from '../../../schemas/names.ts';
 import type { ReceiveStart } from '../../../schemas/transfer.ts';
@@ -16,7 +16,7 @@ export const otherName = ({ targetDataset, before }: ReceiveStart): string | und
  * May the source request this conflict resolution? Checked before anything else (I5, I11).
  * @throws ZpsendError BAD_REQUEST if it does not fit the step, NOT_ALLOWED with the rule to add to the configuration
  */
-export function checkClearing(start: ReceiveStart, host: string, allow: readonly Rule[]): void {
+export function checkResolution(start: ReceiveStart, host: string, allow: readonly Rule[]): void {
   const { before, sourceHost, targetDataset } = start;
   if (!before) return;
   if (!belongs(start, before)) {
@@ -42,7 +42,7 @@ export function checkClearing(start: ReceiveStart, host: string, allow: readonly
 }
 
 /** A rollback goes to the base of the step. A rename frees the name of its dataset, or restores it. */
-function belongs({ targetDataset, from, origin }: ReceiveStart, before: Clearing): boolean {
+function belongs({ targetDataset, from, origin }: ReceiveStart, before: ConflictResolution): boolean {
   const makes = from === undefined || origin !== undefined;
   if (before.kind === 'rollback') {
     return !makes && datasetOf(before.to.name) === targetDataset && before.to.guid === from.guid;
@@ -52,11 +52,11 @@ function belongs({ targetDataset, from, origin }: ReceiveStart, before: Clearing
   return areDisjoint && fits && parentOf(before.from) !== undefined;
 }
 
-const inWords = (before: Clearing): string =>
+const inWords = (before: ConflictResolution): string =>
   before.kind === 'rollback' ? `a rollback to ${before.to.name}` : `${before.from} to be renamed to ${before.to}`;
 
 /** The names of a step before and after its rename. */
-export function namesOfClearing({ before }: ReceiveStart, names: readonly string[]): string[] {
+export function namesOfResolution({ before }: ReceiveStart, names: readonly string[]): string[] {
   if (before?.kind !== 'rename') return [];
   const { from, to } = before;
   return [from, to, ...names.map((name) => nameAfter(name, { from: to, to: from }))];

@@ -2,7 +2,7 @@ import type { ReceiveConfig } from '../../../schemas/config.ts';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import type { ReceiveCheck, ReceiveChecked, ReceiveStart } from '../../../schemas/transfer.ts';
 import { checkAllowed, placesOf } from './admission.ts';
-import { checkClearing } from './allowed-conflicts.ts';
+import { checkResolution } from './allowed-conflicts.ts';
 import { checkMadeWithin } from './parents.ts';
 import { checkProperties } from './properties.ts';
 
@@ -14,7 +14,7 @@ type Config = Pick<ReceiveConfig, 'allow' | 'properties'>;
  */
 export function checkConfigured(start: ReceiveStart, host: string, config: Config): void {
   checkAllowed(start, host, config);
-  checkClearing(start, host, config.allow);
+  checkResolution(start, host, config.allow);
   checkProperties(start, host, config);
 }
 

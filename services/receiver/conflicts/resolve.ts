@@ -22,12 +22,12 @@ export async function clearTarget(
 
 async function rename(
   { zfs, host, log }: ClearDeps,
-  clearing: Rename,
+  resolution: Rename,
   targetDataset: string,
   { discard, stopped }: Around,
 ): Promise<void> {
-  const { from, to } = clearing;
-  const isDone = isRenamed(clearing, host, await zfs.inspect([from, to]));
+  const { from, to } = resolution;
+  const isDone = isRenamed(resolution, host, await zfs.inspect([from, to]));
   if (!isDone && from === targetDataset) await assertNoChildren(zfs, from, host);
   if (discard && !stopped()) await zfs.abortReceive(isDone ? targetDataset : from);
   if (isDone || stopped()) return;

@@ -29,27 +29,27 @@ export interface Around {
  */
 export async function rollBack(
   deps: ClearDeps,
-  clearing: Rollback,
+  resolution: Rollback,
   { transfer, discard, stopped }: Around & { readonly transfer: string },
 ): Promise<void> {
   const { zfs, host, log } = deps;
-  const { to } = clearing;
+  const { to } = resolution;
   const name = datasetOf(to.name);
   const inspect = async (plan: Rollback) => lostBy(plan, (await zfs.list({ dataset: name }))[0], host);
   const drop = async () => {
     if (discard && !stopped()) await zfs.abortReceive(name);
   };
-  const first = await inspect(clearing);
+  const first = await inspect(resolution);
   if (first === undefined) return drop();
   await holdsOf(deps, name, first);
   if (stopped()) return;
-  if (isUnderWay(clearing.after) && clearing.destroys.length === 0) {
+  if (isUnderWay(resolution.after) && resolution.destroys.length === 0) {
     await zfs.markRollback(name, first.guid, endedMark(transfer));
-    throw unsettled(clearing, host);
+    throw unsettled(resolution, host);
   }
   await zfs.markRollback(name, first.guid, transfer);
   const written = await zfs.writtenSince(to.name);
-  const inspectAgain = () => inspect({ ...clearing, after: transfer });
+  const inspectAgain = () => inspect({ ...resolution, after: transfer });
   const lost = await inspectAgain();
   if (lost === undefined) return drop();
   const holds = await holdsOf(deps, name, lost);
@@ -64,7 +64,7 @@ export async function rollBack(
     await zfs.destroyBookmark(`${name}#${mark.name}`);
   }
   const now = await zfs.writtenSince(to.name);
-  if (now > written) throw writtenTo(clearing, now, written, host);
+  if (now > written) throw writtenTo(resolution, now, written, host);
   if (stopped()) return;
   log.warn('conflict.rolled-back', `rolling ${name} back to ${to.name}`);
   await zfs.rollback(to.name);

@@ -6,7 +6,7 @@ import { subjects } from '../../../lib/bus/subjects.ts';
 import type { DatasetPlan, DatasetPlans } from '../../../lib/plan/dataset-plan.ts';
 import { refuse } from '../../../lib/plan/refusal.ts';
 import type { JobContext } from '../../../lib/plan/request/job-context.ts';
-import type { Clearing } from '../../../schemas/conflict.ts';
+import type { ConflictResolution } from '../../../schemas/conflict.ts';
 import type { ErrorBody } from '../../../schemas/errors.ts';
 import type { Plan, Refused, Step } from '../../../schemas/plan.ts';
 import { maxChecked, type ReceiveCheck, receiveCheckedSchema } from '../../../schemas/transfer.ts';
@@ -21,7 +21,7 @@ const startOfCheck = (step: Step): CheckedStart => ({
 });
 
 /** A rollback's lists may be long, and whether one is allowed does not depend on them. */
-function withoutLists(before: Clearing): Clearing {
+function withoutLists(before: ConflictResolution): ConflictResolution {
   if (before.kind === 'rename') return before;
   const { cursors: _, ...rollback } = before;
   return { ...rollback, destroys: [] };

@@ -1,6 +1,6 @@
 import type { DatasetPlans } from '../../../lib/plan/dataset-plan.ts';
 import type { JobContext } from '../../../lib/plan/request/job-context.ts';
-import type { Clearing } from '../../../schemas/conflict.ts';
+import type { ConflictResolution } from '../../../schemas/conflict.ts';
 import type { ErrorBody } from '../../../schemas/errors.ts';
 import type { Inventory } from '../../../schemas/inventory.ts';
 import type { Job } from '../../../schemas/job.ts';
@@ -101,7 +101,7 @@ export function jobLog(log: Log, context: JobContext) {
   };
 }
 
-const conflictWords = (before: Clearing): string =>
+const conflictWords = (before: ConflictResolution): string =>
   before.kind === 'rename'
     ? `rename ${before.from} to ${before.to}`
     : `roll back to ${before.to.name} and destroy ${before.destroys.length} newer snapshots`;

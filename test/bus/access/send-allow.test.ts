@@ -76,8 +76,8 @@ test('another host orders on its own subject, and only what a rule names for it'
   expect(refusal).toMatchObject({ code: 'NOT_ALLOWED', message: mentions('other', 'src', 'pool/vm', 'dst') });
   expect(await rejection(order('third', 'pool/shared'))).toMatchObject({ code: 'NOT_ALLOWED' });
   expect(await rejection(fleet.begin('src', { dataset: 'pool/shared', to }))).toMatchObject({ code: 'NOT_ALLOWED' });
-  const clearing = { dataset: 'pool/shared', to, conflict: 'rotate' };
-  const cleared = request(fleet.bus, subjects.sendFrom('src', 'other'), clearing, sendStartedSchema, 30_000);
+  const resolution = { dataset: 'pool/shared', to, conflict: 'rotate' };
+  const cleared = request(fleet.bus, subjects.sendFrom('src', 'other'), resolution, sendStartedSchema, 30_000);
   expect(await rejection(cleared)).toMatchObject({ code: 'NOT_ALLOWED', details: { conflict: 'rotate' } });
   const { job } = await order('other', 'pool/shared');
   expect(await fleet.ended('src', job)).toMatchObject({ state: 'done', done: 1 });

@@ -72,7 +72,7 @@ const snapshotsOf = (model: PoolModel) =>
 
 const datasetsOf = (model: PoolModel) => new Map([...model.datasets].map(([name, one]) => [one.guid, name]));
 
-const clearingsIn = (result: Plan) => (result.ok ? result.steps.flatMap(({ before }) => before ?? []) : []);
+const resolutionsIn = (result: Plan) => (result.ok ? result.steps.flatMap(({ before }) => before ?? []) : []);
 
 /** The common snapshots, of the source's datasets by name: the slow way. */
 const known = (source: PoolModel): Set<string> =>
@@ -103,7 +103,7 @@ describe('after arbitrary changes on both sides', () => {
         const { planned } = worldOf(one);
         const result = planned('refuse');
         expect(result).toEqual(planned());
-        expect(clearingsIn(result)).toEqual([]);
+        expect(resolutionsIn(result)).toEqual([]);
       }),
       { numRuns: 500 },
     );
@@ -117,33 +117,33 @@ describe('after arbitrary changes on both sides', () => {
         const { source, target, planned, told } = worldOf(one);
         const [snapshots, datasets] = [snapshotsOf(target), datasetsOf(target)];
         const result = planned('rollback');
-        const clearings = clearingsIn(result);
+        const resolutions = resolutionsIn(result);
         const listed = new Set(
-          clearings
-            .flatMap((clearing) => (clearing.kind === 'rollback' ? clearing.destroys : []))
+          resolutions
+            .flatMap((resolution) => (resolution.kind === 'rollback' ? resolution.destroys : []))
             .map(({ guid }) => guid),
         );
         try {
-          expect(clearings.every(({ kind }) => kind === 'rollback')).toBe(true);
+          expect(resolutions.every(({ kind }) => kind === 'rollback')).toBe(true);
           const common = known(source);
-          for (const clearing of clearings) {
-            if (clearing.kind !== 'rollback') continue;
-            const { snapshots: there = [] } = target.datasets.get(clearing.to.name.split('@')[0] ?? '') ?? {};
-            const at = there.findIndex(({ guid }) => guid === clearing.to.guid);
-            expect(there.slice(at + 1).map(({ guid }) => guid)).toEqual(clearing.destroys.map(({ guid }) => guid));
-            expect(clearing.destroys.filter(({ guid }) => common.has(guid))).toEqual([]);
+          for (const resolution of resolutions) {
+            if (resolution.kind !== 'rollback') continue;
+            const { snapshots: there = [] } = target.datasets.get(resolution.to.name.split('@')[0] ?? '') ?? {};
+            const at = there.findIndex(({ guid }) => guid === resolution.to.guid);
+            expect(there.slice(at + 1).map(({ guid }) => guid)).toEqual(resolution.destroys.map(({ guid }) => guid));
+            expect(resolution.destroys.filter(({ guid }) => common.has(guid))).toEqual([]);
           }
           carryOut(source, target, result);
           const has = snapshotsOf(target);
           const gone = [...snapshots].filter((one) => !has.has(one)).map((one) => one.split(' ')[0]);
           expect(gone.sort()).toEqual([...listed].sort());
           for (const [guid, name] of datasets) expect(datasetsOf(target).get(guid)).toBe(name);
-          expect(clearingsIn(planned('rollback')), 'once is enough').toEqual([]);
+          expect(resolutionsIn(planned('rollback')), 'once is enough').toEqual([]);
           if (result.ok && !result.refused) expect(planned('rollback')).toMatchObject({ ok: true, steps: [] });
         } catch (error) {
           throw new Error(`${told.join('\n')}\n${JSON.stringify(result, null, 1)}`, { cause: error });
         }
-        cleared += clearings.length;
+        cleared += resolutions.length;
         destroyed += listed.size;
       }),
       runs,
@@ -192,13 +192,13 @@ describe('after arbitrary changes on both sides', () => {
       fc.property(anyCase, fc.constantFrom('rollback' as const, 'rotate' as const), (one, conflict) => {
         const { target, planned, told } = worldOf(one);
         const result = planned(conflict);
-        const [clearing] = clearingsIn(result);
-        if (!result.ok || !clearing) return;
-        target.clear(clearing);
+        const [resolution] = resolutionsIn(result);
+        if (!result.ok || !resolution) return;
+        target.clear(resolution);
         const rest = planned(conflict);
-        // an origin that was planned before the clearing goes along with it
+        // an origin that was planned before the resolution goes along with it
         const follow = (origin: string): string =>
-          clearing.kind === 'rename' ? origin.replace(new RegExp(`^${clearing.from}(?=[/@])`), clearing.to) : origin;
+          resolution.kind === 'rename' ? origin.replace(new RegExp(`^${resolution.from}(?=[/@])`), resolution.to) : origin;
         // in any order: a renamed dataset is now like any other
         const without = (plans: Plan) =>
           plans.ok &&
@@ -207,7 +207,7 @@ describe('after arbitrary changes on both sides', () => {
             .map((step) => JSON.stringify(step))
             .toSorted();
         expect(without(rest), told.join('\n')).toEqual(without(result));
-        expect(clearingsIn(rest)).toEqual(clearingsIn(result).slice(1));
+        expect(resolutionsIn(rest)).toEqual(resolutionsIn(result).slice(1));
       }),
       { numRuns: 1500 },
     );

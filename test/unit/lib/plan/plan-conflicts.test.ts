@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { clearingSchema, maxDestroys } from '../../../../schemas/conflict.ts';
+import { conflictResolutionSchema, maxDestroys } from '../../../../schemas/conflict.ts';
 import type { DatasetEntry, Inventory } from '../../../../schemas/inventory.ts';
 import { planSchema, type SendRequest } from '../../../../schemas/plan.ts';
 import { mentions } from '../../../support/mentions.ts';
@@ -73,7 +73,7 @@ describe('rollback', () => {
       },
       undefined,
     ]);
-    expect(clearingSchema.parse(before[0])).toEqual(before[0]);
+    expect(conflictResolutionSchema.parse(before[0])).toEqual(before[0]);
     expect(notes).toEqual([
       'rollback zones/test: zones/test on dst is rolled back to @b; @x, @y there will be DESTROYED',
     ]);
@@ -98,7 +98,7 @@ describe('rollback', () => {
         after: 'abcdef1',
       },
     ]);
-    expect(clearingSchema.parse(before[0])).toEqual(before[0]);
+    expect(conflictResolutionSchema.parse(before[0])).toEqual(before[0]);
     expect(notes).toEqual([
       'rollback zones/test: zones/test on dst is rolled back to @a; no snapshot is destroyed; the 4096 bytes written ' +
         'there since the newest snapshot will be lost',
@@ -109,7 +109,7 @@ describe('rollback', () => {
     const [old, gone] = ['zpsend_far_0123abcd_1', 'zpsend_far_0123abcd_7'];
     const { before, notes } = planned('@a,1 @b,2', dataset(name, `@a,1 @x,7 #${old},1 #${gone},7`), rollback);
     expect(before).toMatchObject([{ destroys: [{ name: 'x' }], cursors: [{ name: gone, guid: '7' }] }]);
-    expect(clearingSchema.parse(before[0])).toEqual(before[0]);
+    expect(conflictResolutionSchema.parse(before[0])).toEqual(before[0]);
     expect(notes[0]).toEqual(mentions(`#${gone}`, 'zones/test'));
   });
 

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import type { Clearing, Rollback } from '../../../../../schemas/conflict.ts';
+import type { ConflictResolution, Rollback } from '../../../../../schemas/conflict.ts';
 import { type Code, type ErrorDetails, ZpsendError } from '../../../../../schemas/errors.ts';
 import type { DatasetEntry } from '../../../../../schemas/inventory.ts';
 import type { ReceiveStart } from '../../../../../schemas/transfer.ts';
 import { checkAllowed, checkView, namesToInspect } from '../../../../../services/receiver/admission/admission.ts';
-import { checkClearing, otherName } from '../../../../../services/receiver/admission/allowed-conflicts.ts';
+import { checkResolution, otherName } from '../../../../../services/receiver/admission/allowed-conflicts.ts';
 import type { View } from '../../../../../services/receiver/admission/view.ts';
 import { lostBy } from '../../../../../services/receiver/conflicts/rollback.ts';
 import { mentions } from '../../../../support/mentions.ts';
@@ -27,8 +27,8 @@ const back: Rollback = {
   to: { name: 'tank/a@x', guid: '10' },
   destroys: [{ name: 'y', guid: '12' }],
 };
-const rotation: Clearing = { kind: 'rename', from: 'tank/a', to: 'tank/a_diverged_5', guid: '900' };
-const follow: Clearing = { kind: 'rename', from: 'tank/old', to: 'tank/a', guid: '900' };
+const rotation: ConflictResolution = { kind: 'rename', from: 'tank/a', to: 'tank/a_diverged_5', guid: '900' };
+const follow: ConflictResolution = { kind: 'rename', from: 'tank/old', to: 'tank/a', guid: '900' };
 
 const refusal = (call: () => unknown): { code: Code | 'fine'; message: string } => {
   try {
@@ -42,7 +42,7 @@ const refusal = (call: () => unknown): { code: Code | 'fine'; message: string } 
 
 describe('I5: a conflict resolution needs the permission of the receiver', () => {
   const may = (start: ReceiveStart, ...conflicts: ('rollback' | 'rotate')[]) =>
-    refusal(() => checkClearing(start, 'smos-00', [{ from: 'smos-01', into: 'tank', conflicts }]));
+    refusal(() => checkResolution(start, 'smos-00', [{ from: 'smos-01', into: 'tank', conflicts }]));
 
   test.each<[string, ReceiveStart, 'rollback' | 'rotate']>([
     ['a rollback', { ...step, before: back }, 'rollback'],
@@ -57,7 +57,7 @@ describe('I5: a conflict resolution needs the permission of the receiver', () =>
       code: 'NOT_ALLOWED',
       message: mentions(`conflicts: [${conflict}]`, '{from: "smos-01", into: "tank"}'),
     });
-    expect(refusal(() => checkClearing(start, 'smos-00', [])).code).toBe('NOT_ALLOWED');
+    expect(refusal(() => checkResolution(start, 'smos-00', [])).code).toBe('NOT_ALLOWED');
   });
 
   test('a rule for another host or another dataset gives no permission', () => {
@@ -66,12 +66,12 @@ describe('I5: a conflict resolution needs the permission of the receiver', () =>
       { from: 'smos-01', into: 'tank/b', conflicts: ['rollback' as const] },
       { from: 'smos-01', into: 'tank' },
     ];
-    expect(refusal(() => checkClearing({ ...step, before: back }, 'smos-00', rules)).code).toBe('NOT_ALLOWED');
+    expect(refusal(() => checkResolution({ ...step, before: back }, 'smos-00', rules)).code).toBe('NOT_ALLOWED');
   });
 
   test('both names of a renaming are in datasets that the source may write', () => {
     const rules = [{ from: '*', into: 'tank/a', conflicts: ['rotate' as const] }];
-    expect(refusal(() => checkClearing({ ...full, before: rotation }, 'smos-00', rules))).toMatchObject({
+    expect(refusal(() => checkResolution({ ...full, before: rotation }, 'smos-00', rules))).toMatchObject({
       code: 'NOT_ALLOWED',
       details: { conflict: 'rotate' },
       message: mentions('receive.allow', 'tank/a_diverged_5'),

@@ -1,7 +1,7 @@
 import pino from 'pino';
 import { describe, expect, test } from 'vitest';
 import type { Zfs } from '../../../../../lib/zfs/zfs.ts';
-import type { Clearing, Rollback } from '../../../../../schemas/conflict.ts';
+import type { ConflictResolution, Rollback } from '../../../../../schemas/conflict.ts';
 import { type ErrorDetails, ZpsendError } from '../../../../../schemas/errors.ts';
 import type { DatasetEntry } from '../../../../../schemas/inventory.ts';
 import { logOf } from '../../../../../services/host/log.ts';
@@ -19,7 +19,7 @@ const back: Rollback = {
   written: 5,
   after: 'before1:done',
 };
-const rotation: Clearing = { kind: 'rename', from: 'tank/a', to: 'tank/a_diverged_5', guid };
+const rotation: ConflictResolution = { kind: 'rename', from: 'tank/a', to: 'tank/a_diverged_5', guid };
 
 interface Target {
   datasets: DatasetEntry[];
@@ -39,7 +39,7 @@ interface Way {
 
 /** Clears, and returns the commands. */
 async function cleared(
-  before: Clearing,
+  before: ConflictResolution,
   datasets: DatasetEntry[],
   { most = Number.POSITIVE_INFINITY, then }: Way = {},
 ) {

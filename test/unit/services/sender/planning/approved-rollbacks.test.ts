@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import type { Clearing, Rollback } from '../../../../../schemas/conflict.ts';
+import type { ConflictResolution, Rollback } from '../../../../../schemas/conflict.ts';
 import type { Step } from '../../../../../schemas/plan.ts';
 import { limitToApproved } from '../../../../../services/sender/planning/approved-rollbacks.ts';
 import { mentions } from '../../../../support/mentions.ts';
 
-const steps = (before?: Clearing): Step[] => [
+const steps = (before?: ConflictResolution): Step[] => [
   { type: 'incremental', to: { name: 'tank/a@2', guid: '2' }, targetDataset: 'tank/a', ...(before && { before }) },
 ];
 const back = (...names: string[]): Rollback => ({
@@ -18,7 +18,7 @@ const withCursors = (...names: string[]): Rollback => ({
   ...back('x'),
   cursors: names.map((name) => ({ name, guid: '7' })),
 });
-const rotation: Clearing = { kind: 'rename', from: 'tank/a', to: 'tank/a_diverged_1', guid: '9' };
+const rotation: ConflictResolution = { kind: 'rename', from: 'tank/a', to: 'tank/a_diverged_1', guid: '9' };
 
 const marked = (transfer: string, before: Rollback): Rollback => ({ ...before, after: transfer });
 
