@@ -2,9 +2,9 @@ import { z } from 'zod';
 import { allowedConflictSchema } from './conflict.ts';
 import { datasetSchema, hostSchema, jetStreamDomainSchema, propertyValueSchema } from './names.ts';
 import { natsConfigSchema } from './nats.ts';
-import { maxParallel } from './plan.ts';
 import { maxPolicies, policySchema } from './policy.ts';
 import { propertyPatternSchema, receivablePropertySchema } from './properties.ts';
+import { maxParallel } from './request.ts';
 import { channelSchema, compressionModeSchema } from './transfer.ts';
 import { duration, flag, rate, size } from './units.ts';
 

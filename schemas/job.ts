@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { codeSchema, errorBodySchema } from './errors.ts';
 import { machineSchema } from './machine.ts';
 import { bytesSchema, datasetSchema, hostSchema, idSchema, timeSchema, wouldBeDatasetSchema } from './names.ts';
-import { evidenceSchema, noteSchema, settledRequestSchema, stepSchema } from './plan.ts';
+import { evidenceSchema, noteSchema, stepSchema } from './plan.ts';
+import { settledRequestSchema } from './request.ts';
 
 /** One target's job. */
 export const sendStartedSchema = z.strictObject({ job: idSchema, host: hostSchema });

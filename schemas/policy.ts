@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { errorBodySchema } from './errors.ts';
 import { datasetSchema, hostSchema, wouldBeDatasetSchema } from './names.ts';
-import { maxTargets, sendRequestSchema, targetOrPlace } from './plan.ts';
+import { maxTargets, sendRequestSchema, targetOrPlace } from './request.ts';
 import { flag } from './units.ts';
 
 /** The most policies of one host, and of all hosts in the bucket of policies. */

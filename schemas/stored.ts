@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { errorBodySchema } from './errors.ts';
 import { inventorySchema } from './inventory.ts';
 import { bytesSchema, datasetSchema, hostSchema, idSchema } from './names.ts';
-import { maxTargets } from './plan.ts';
+import { maxTargets } from './request.ts';
 import { receiveStartSchema } from './transfer.ts';
 
 /**

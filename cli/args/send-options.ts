@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { conflictPolicySchema } from '../../schemas/conflict.ts';
-import { maxParallel, type SendRequest, sendRequestSchema, type Target } from '../../schemas/plan.ts';
+import { maxParallel, type SendRequest, sendRequestSchema, type Target } from '../../schemas/request.ts';
 import type { StreamWish } from '../../schemas/stream.ts';
 import { type CompressionMode, channelSchema, compressionModeSchema } from '../../schemas/transfer.ts';
 import { rateWords } from '../../schemas/units.ts';

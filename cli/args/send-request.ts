@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { jobContextsOf } from '../../lib/plan/request/accept-request.ts';
 import type { JobContext } from '../../lib/plan/request/job-context.ts';
-import { type SendRequest, sendRequestSchema } from '../../schemas/plan.ts';
+import { type SendRequest, sendRequestSchema } from '../../schemas/request.ts';
 import { streamWishSchema } from '../../schemas/stream.ts';
 import { parseBase, parseSource, parseTarget } from './names.ts';
 import { propertiesOf } from './property-options.ts';

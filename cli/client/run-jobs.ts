@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { timing } from '../../lib/time/timing.ts';
 import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
 import { fanStartedSchema, type Job, jobAbortedSchema, sendStartedSchema } from '../../schemas/job.ts';
-import { maxTargets, type SendRequest } from '../../schemas/plan.ts';
+import { maxTargets, type SendRequest } from '../../schemas/request.ts';
 import type { JobFollower } from './job-follower.ts';
 import type { SenderRoute } from './sender.ts';
 

@@ -1,7 +1,7 @@
 import { targetDatasetOf } from '../../lib/plan/request/target-name.ts';
 import type { Code } from '../../schemas/errors.ts';
 import type { Job, JobDataset } from '../../schemas/job.ts';
-import type { SendRequest } from '../../schemas/plan.ts';
+import type { SendRequest } from '../../schemas/request.ts';
 import { bytes, counted, duration, rate } from './format.ts';
 import { arrivalLine, isDue, nothingReported, type Reported } from './progress-lines.ts';
 import { waitWords } from './waits.ts';

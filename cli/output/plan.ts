@@ -1,4 +1,5 @@
-import type { PlanReply, SendRequest, Step } from '../../schemas/plan.ts';
+import type { PlanReply, Step } from '../../schemas/plan.ts';
+import type { SendRequest } from '../../schemas/request.ts';
 import type { StreamFlag } from '../../schemas/stream.ts';
 import { bytes, counted } from './format.ts';
 import { type Column, table } from './table.ts';

@@ -5,7 +5,7 @@ import { type Bus, connectBus } from '../../lib/bus/connection/connect.ts';
 import { request } from '../../lib/bus/rpc/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { type Job, sendStartedSchema, sendStatusSchema } from '../../schemas/job.ts';
-import type { SendRequest } from '../../schemas/plan.ts';
+import type { SendRequest } from '../../schemas/request.ts';
 import { type NatsServer, startNatsServer } from '../../tools/nats-server/start.ts';
 import { type Host, realHost, simulatedHost } from '../support/hosts.ts';
 import { locksLeft } from '../support/locks-left.ts';

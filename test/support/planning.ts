@@ -3,7 +3,7 @@ import { isRefusal } from '../../lib/plan/refusal.ts';
 import { jobContextOf } from '../../lib/plan/request/accept-request.ts';
 import type { JobContext } from '../../lib/plan/request/job-context.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
-import type { SendRequest } from '../../schemas/plan.ts';
+import type { SendRequest } from '../../schemas/request.ts';
 
 /** The context of a request that is valid. */
 export function contextOf(request: SendRequest, sourceHost = 'src'): JobContext {

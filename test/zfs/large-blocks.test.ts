@@ -1,7 +1,7 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import type { SendRequest } from '../../schemas/plan.ts';
+import type { SendRequest } from '../../schemas/request.ts';
 import { lab, MIB } from '../contract/zfs-under-test.ts';
 import { useFleet } from '../support/fleet.ts';
 import { mentions } from '../support/mentions.ts';

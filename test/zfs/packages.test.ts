@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { openLocks } from '../../lib/bus/locks/locks.ts';
 import { createZfs } from '../../lib/zfs/zfs.ts';
-import type { SendRequest } from '../../schemas/plan.ts';
+import type { SendRequest } from '../../schemas/request.ts';
 import { isReal, lab, MIB } from '../contract/zfs-under-test.ts';
 import { type Fleet, useFleet } from '../support/fleet.ts';
 import { useNatsServer } from '../support/nats-server.ts';

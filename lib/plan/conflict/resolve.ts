@@ -1,6 +1,7 @@
 import type { ConflictResolution } from '../../../schemas/conflict.ts';
 import type { Inventory } from '../../../schemas/inventory.ts';
-import type { SendRequest, Step } from '../../../schemas/plan.ts';
+import type { Step } from '../../../schemas/plan.ts';
+import type { SendRequest } from '../../../schemas/request.ts';
 import type { DatasetPlan, DatasetPlans } from '../dataset-plan.ts';
 import { newestCommon } from '../inventory/bases.ts';
 import { isAfter } from '../inventory/txg.ts';

@@ -1,6 +1,6 @@
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { datasetOf, leafOf } from '../../../schemas/names.ts';
-import type { SendRequest, SendStart } from '../../../schemas/plan.ts';
+import type { SendRequest, SendStart } from '../../../schemas/request.ts';
 import { isRefusal, type Refusal } from '../refusal.ts';
 import type { JobContext } from './job-context.ts';
 import { targetDatasetOf } from './target-name.ts';

@@ -1,4 +1,4 @@
-import type { SendRequest } from '../../../schemas/plan.ts';
+import type { SendRequest } from '../../../schemas/request.ts';
 
 /** What a request comes to for one target. Only the jobs of a takeover have one that may be invalid, and they fail. */
 export interface JobContext {

@@ -1,6 +1,7 @@
 import type { DatasetEntry, Inventory } from '../../../schemas/inventory.ts';
 import { datasetOf, leafOf, parentOf } from '../../../schemas/names.ts';
-import type { Note, SendRequest } from '../../../schemas/plan.ts';
+import type { Note } from '../../../schemas/plan.ts';
+import type { SendRequest } from '../../../schemas/request.ts';
 import { findSubtree } from '../inventory/listing.ts';
 import { isAfter } from '../inventory/txg.ts';
 import { ownReplicas } from '../own-replicas.ts';

@@ -1,5 +1,5 @@
 import { datasetOf } from '../../../schemas/names.ts';
-import type { SendRequest, Target } from '../../../schemas/plan.ts';
+import type { SendRequest, Target } from '../../../schemas/request.ts';
 import type { JobContext } from './job-context.ts';
 
 /** The target's name for the sent dataset, or for the package's root (zfs-receive(8), `-d` and `-e`). */

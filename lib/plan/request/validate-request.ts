@@ -1,5 +1,5 @@
 import { datasetOf, isWithin, leafOf } from '../../../schemas/names.ts';
-import type { SendRequest } from '../../../schemas/plan.ts';
+import type { SendRequest } from '../../../schemas/request.ts';
 import { type Refusal, refuse } from '../refusal.ts';
 import type { JobContext } from './job-context.ts';
 

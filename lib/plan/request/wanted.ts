@@ -1,5 +1,5 @@
 import type { DatasetEntry, SnapshotEntry } from '../../../schemas/inventory.ts';
-import type { SendRequest } from '../../../schemas/plan.ts';
+import type { SendRequest } from '../../../schemas/request.ts';
 import { type Base, basesOf } from '../inventory/bases.ts';
 import { isAfter } from '../inventory/txg.ts';
 import { type Refusal, refuse, someOf } from '../refusal.ts';

@@ -5,8 +5,8 @@ import { isLeftOut } from '../../../lib/plan/request/selection.ts';
 import { targetDatasetOf } from '../../../lib/plan/request/target-name.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { datasetOf, isWithin, leafOf } from '../../../schemas/names.ts';
-import type { SendRequest } from '../../../schemas/plan.ts';
 import type { PolicyConfig } from '../../../schemas/policy.ts';
+import type { SendRequest } from '../../../schemas/request.ts';
 
 /** The targets of a dataset's new snapshots. */
 export interface Policy {

@@ -1,5 +1,5 @@
 import type { Job } from '../../../schemas/job.ts';
-import type { SendRequest } from '../../../schemas/plan.ts';
+import type { SendRequest } from '../../../schemas/request.ts';
 import { targetKey } from '../policies/policy.ts';
 
 /**

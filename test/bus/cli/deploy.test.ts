@@ -13,7 +13,7 @@ import { readStatus } from '../../../lib/bus/status/read.ts';
 import { hostsBucket, locksBucket, statusBucket, statusKey, subjects } from '../../../lib/bus/subjects.ts';
 import { sendStartedSchema, sendStatusSchema } from '../../../schemas/job.ts';
 import { fetchOutputSchema } from '../../../schemas/output.ts';
-import type { SendStart } from '../../../schemas/plan.ts';
+import type { SendStart } from '../../../schemas/request.ts';
 import { type NatsServer, startNatsServer } from '../../../tools/nats-server/start.ts';
 import { useBus } from '../../support/bus.ts';
 import { makeCertificates } from '../../support/certificates.ts';

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { newSecret } from '../../../lib/bus/channel/direct/authentic.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
-import type { SendRequest } from '../../../schemas/plan.ts';
 import { protocol } from '../../../schemas/protocol.ts';
+import type { SendRequest } from '../../../schemas/request.ts';
 import { receiveAbortedSchema, receiveReadySchema } from '../../../schemas/transfer.ts';
 import { type Fleet, useFleet } from '../../support/fleet.ts';
 import { mentions } from '../../support/mentions.ts';

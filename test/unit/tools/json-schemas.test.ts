@@ -2,7 +2,7 @@ import { beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { configSchema } from '../../../schemas/config.ts';
 import { inventorySchema } from '../../../schemas/inventory.ts';
-import { sendRequestSchema } from '../../../schemas/plan.ts';
+import { sendRequestSchema } from '../../../schemas/request.ts';
 import { schemaBundle } from '../../../tools/json-schemas.ts';
 
 type Node = { [key: string]: unknown };

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { type SendOptions, withSendOptions } from '../../../../cli/args/send-options.ts';
 import { type Requests, requestsOf } from '../../../../cli/args/send-request.ts';
 import { asZpsendError } from '../../../../cli/args/usage-error.ts';
-import { type SendRequest, sendRequestSchema } from '../../../../schemas/plan.ts';
+import { type SendRequest, sendRequestSchema } from '../../../../schemas/request.ts';
 import { mentions } from '../../../support/mentions.ts';
 
 const here = 'smos-01';

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isWithin } from '../../../../schemas/names.ts';
-import type { Plan, SendRequest } from '../../../../schemas/plan.ts';
+import type { Plan } from '../../../../schemas/plan.ts';
+import type { SendRequest } from '../../../../schemas/request.ts';
 import { anyMove, type Move, play } from '../../../support/histories.ts';
 import { plan } from '../../../support/planning.ts';
 import { PoolModel } from '../../../support/pool-model.ts';
@@ -198,7 +199,9 @@ describe('after arbitrary changes on both sides', () => {
         const rest = planned(conflict);
         // an origin that was planned before the resolution goes along with it
         const follow = (origin: string): string =>
-          resolution.kind === 'rename' ? origin.replace(new RegExp(`^${resolution.from}(?=[/@])`), resolution.to) : origin;
+          resolution.kind === 'rename'
+            ? origin.replace(new RegExp(`^${resolution.from}(?=[/@])`), resolution.to)
+            : origin;
         // in any order: a renamed dataset is now like any other
         const without = (plans: Plan) =>
           plans.ok &&

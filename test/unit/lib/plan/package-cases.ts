@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
-import { type Plan, planSchema, type SendRequest } from '../../../../schemas/plan.ts';
+import { type Plan, planSchema } from '../../../../schemas/plan.ts';
+import type { SendRequest } from '../../../../schemas/request.ts';
 import { plan } from '../../../support/planning.ts';
 import { PoolModel } from '../../../support/pool-model.ts';
 

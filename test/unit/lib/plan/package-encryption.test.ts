@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { DatasetEntry } from '../../../../schemas/inventory.ts';
-import type { Plan, SendRequest } from '../../../../schemas/plan.ts';
+import type { Plan } from '../../../../schemas/plan.ts';
+import type { SendRequest } from '../../../../schemas/request.ts';
 import { mentions } from '../../../support/mentions.ts';
 import { plan } from '../../../support/planning.ts';
 import { dataset, inventory, request, short } from './plan-history.ts';

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Plan, SendRequest } from '../../../../schemas/plan.ts';
+import type { Plan } from '../../../../schemas/plan.ts';
+import type { SendRequest } from '../../../../schemas/request.ts';
 import { mentions } from '../../../support/mentions.ts';
 import { plan } from '../../../support/planning.ts';
 import { PoolModel } from '../../../support/pool-model.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { SendRequest } from '../../../../schemas/plan.ts';
+import type { SendRequest } from '../../../../schemas/request.ts';
 import { mentions } from '../../../support/mentions.ts';
 import { PoolModel } from '../../../support/pool-model.ts';
 import { empty, planned, replication, table } from './package-cases.ts';

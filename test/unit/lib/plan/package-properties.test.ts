@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isWithin } from '../../../../schemas/names.ts';
-import type { Plan, SendRequest } from '../../../../schemas/plan.ts';
+import type { Plan } from '../../../../schemas/plan.ts';
+import type { SendRequest } from '../../../../schemas/request.ts';
 import { anyMove, type Move, play } from '../../../support/histories.ts';
 import { plan } from '../../../support/planning.ts';
 import { PoolModel } from '../../../support/pool-model.ts';

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { conflictResolutionSchema, maxDestroys } from '../../../../schemas/conflict.ts';
 import type { DatasetEntry, Inventory } from '../../../../schemas/inventory.ts';
-import { planSchema, type SendRequest } from '../../../../schemas/plan.ts';
+import { planSchema } from '../../../../schemas/plan.ts';
+import type { SendRequest } from '../../../../schemas/request.ts';
 import { mentions } from '../../../support/mentions.ts';
 import { plan } from '../../../support/planning.ts';
 import { dataset, inventory, request, short } from './plan-history.ts';

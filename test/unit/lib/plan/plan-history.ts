@@ -1,5 +1,6 @@
 import type { BookmarkEntry, DatasetEntry, Inventory, SnapshotEntry } from '../../../../schemas/inventory.ts';
-import type { Plan, SendRequest } from '../../../../schemas/plan.ts';
+import type { Plan } from '../../../../schemas/plan.ts';
+import type { SendRequest } from '../../../../schemas/request.ts';
 
 /**
  * A history in one line: `@a,1 @b,2 #c,3`. The number is the guid; it is the createtxg as well unless a second one

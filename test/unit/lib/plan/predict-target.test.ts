@@ -6,7 +6,8 @@ import {
   lastKnownOf,
   predictInventory,
 } from '../../../../lib/plan/predict-target.ts';
-import type { SendRequest, Step } from '../../../../schemas/plan.ts';
+import type { Step } from '../../../../schemas/plan.ts';
+import type { SendRequest } from '../../../../schemas/request.ts';
 import { type StoredStart, storedStartSchema } from '../../../../schemas/stored.ts';
 import { startOf } from '../../../../services/sender/transfer/receive-request.ts';
 import { plan } from '../../../support/planning.ts';

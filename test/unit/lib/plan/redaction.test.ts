@@ -5,7 +5,7 @@ import { compare } from '../../../../lib/verify/compare.ts';
 import { optionalColumns, requiredColumns } from '../../../../lib/zfs/argv.ts';
 import { parseListing } from '../../../../lib/zfs/parse.ts';
 import { datasetEntrySchema } from '../../../../schemas/inventory.ts';
-import type { SendRequest } from '../../../../schemas/plan.ts';
+import type { SendRequest } from '../../../../schemas/request.ts';
 import { mentions } from '../../../support/mentions.ts';
 import { plan } from '../../../support/planning.ts';
 import { dataset, history, inventory, request, short } from './plan-history.ts';

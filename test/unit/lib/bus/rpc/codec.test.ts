@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { decodeReply, decodeRequest, headline, maxRequestBytes, statusOf } from '../../../../../lib/bus/rpc/codec.ts';
 import { codes } from '../../../../../schemas/error-codes.ts';
 import { type Code, type ErrorDetails, ZpsendError } from '../../../../../schemas/errors.ts';
-import { sendRequestSchema, sendStartSchema } from '../../../../../schemas/plan.ts';
+import { sendRequestSchema, sendStartSchema } from '../../../../../schemas/request.ts';
 import { mentions } from '../../../../support/mentions.ts';
 
 const schema = z.strictObject({ dataset: z.string().max(10).optional(), recursive: z.boolean().optional() });

@@ -7,7 +7,7 @@ import { isRefusal } from '../../../../../lib/plan/refusal.ts';
 import { joinRoots, rootsOutside } from '../../../../../lib/zfs/key-columns.ts';
 import type { ErrorBody } from '../../../../../schemas/errors.ts';
 import type { DatasetEntry, KeyWrapping } from '../../../../../schemas/inventory.ts';
-import type { SendRequest } from '../../../../../schemas/plan.ts';
+import type { SendRequest } from '../../../../../schemas/request.ts';
 import { storable } from '../../../../../services/sender/delivery/storable.ts';
 import { needsOf } from '../../../../../services/sender/planning/dependencies.ts';
 import { startOf } from '../../../../../services/sender/transfer/receive-request.ts';

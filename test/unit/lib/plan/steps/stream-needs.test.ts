@@ -5,7 +5,8 @@ import { beginningBytes, featuresNeeded } from '../../../../../lib/plan/steps/st
 import type { StreamRequest } from '../../../../../lib/zfs/argv.ts';
 import type { ZfsProcess } from '../../../../../lib/zfs/zfs.ts';
 import type { Inventory } from '../../../../../schemas/inventory.ts';
-import type { SendRequest, Step } from '../../../../../schemas/plan.ts';
+import type { Step } from '../../../../../schemas/plan.ts';
+import type { SendRequest } from '../../../../../schemas/request.ts';
 import { checkStreams } from '../../../../../services/sender/planning/check-streams.ts';
 import { manualClock } from '../../../../support/manual-clock.ts';
 import { mentions } from '../../../../support/mentions.ts';

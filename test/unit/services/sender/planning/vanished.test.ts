@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { isRefusal } from '../../../../../lib/plan/refusal.ts';
 import type { DatasetEntry, Inventory } from '../../../../../schemas/inventory.ts';
-import type { SendRequest } from '../../../../../schemas/plan.ts';
+import type { SendRequest } from '../../../../../schemas/request.ts';
 import { type Arrived, afterLoss } from '../../../../../services/sender/planning/vanished.ts';
 import { contextOf, planDatasets } from '../../../../support/planning.ts';
 import { dataset, inventory, request } from '../../../lib/plan/plan-history.ts';
