@@ -13,7 +13,7 @@ const rateFile = join(rateFolder, 'rate');
 
 /** `zfs send` at so many bytes a second, from the next one on. */
 export const slow = (rate: number): void => writeFileSync(rateFile, String(rate));
-/** `zfs send` as fast as it is. */
+/** `zfs send` as fast as it is, also one that runs. */
 export const fast = (): void => rmSync(rateFile, { force: true });
 
 /** The user `nobody`, who may also read the folder of this repository. */
