@@ -10,6 +10,7 @@ import { type Clock, systemClock } from '../../lib/time/clock.ts';
 import { timing } from '../../lib/time/timing.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { HostRecord } from '../../schemas/machine.ts';
+import { coalesce } from './coalesce.ts';
 import type { Log } from './log.ts';
 
 export interface HostNameDeps {
@@ -78,7 +79,8 @@ export async function takeHostName({ host, own, bus, log, clock = systemClock }:
   }
 
   const loses = (error: unknown): void => lost.resolve(ZpsendError.from(error));
-  const check = oneAtATime(() => register((record) => adoptedElsewhere(host, machine, record)).catch(loses));
+  const checkAgain = coalesce(() => register((record) => adoptedElsewhere(host, machine, record)).catch(loses));
+  const check = (): void => void checkAgain();
 
   const before = await rival(timing.service.sameNameBeforeMs);
   if (before) throw before;
@@ -95,23 +97,6 @@ export async function takeHostName({ host, own, bus, log, clock = systemClock }:
     release: () => {
       for (const end of ends) end();
     },
-  };
-}
-
-/** Runs the work one at a time. A call during a run starts one more run afterwards, since this one may have read too early. */
-function oneAtATime(work: () => Promise<void>): () => void {
-  let state: 'idle' | 'running' | 'to be run again' = 'idle';
-  return function run(): void {
-    if (state !== 'idle') {
-      state = 'to be run again';
-      return;
-    }
-    state = 'running';
-    void work().finally(() => {
-      const again = state === 'to be run again';
-      state = 'idle';
-      if (again) run();
-    });
   };
 }
 

@@ -1,6 +1,7 @@
 import type { NatsConnection, NodeConnectionOptions, Status } from '@nats-io/transport-node';
 import type { Machine } from '../../../schemas/machine.ts';
 import { type Clock, systemClock } from '../../time/clock.ts';
+import { addListener } from '../listeners.ts';
 import { deliveryPrefixOf } from '../permissions.ts';
 import { type Asker, connectError } from './connect-error.ts';
 import { type DialOptions, dialForAnswers, type Inbox } from './dial.ts';
@@ -78,11 +79,6 @@ export function daemonOptions(
   };
 }
 
-function subscribe<T>(listeners: Set<T>, listener: T): () => void {
-  listeners.add(listener);
-  return () => void listeners.delete(listener);
-}
-
 /** The listeners of denied subscriptions, by subject. */
 function openDenials(): { denied(subject: string): boolean; onDenied: Bus['onDenied'] } {
   const denials = new Map<string, () => void>();
@@ -144,8 +140,8 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
     get connected() {
       return connected && !nc.isClosed();
     },
-    onDisconnected: (listener) => subscribe(lost, listener),
-    onReconnected: (listener) => subscribe(reconnected, listener),
+    onDisconnected: (listener) => addListener(lost, listener),
+    onReconnected: (listener) => addListener(reconnected, listener),
     onDenied,
     get maxPayload() {
       return nc.info?.max_payload ?? leastPayload;

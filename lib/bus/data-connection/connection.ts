@@ -9,6 +9,7 @@ import {
 } from '@nats-io/transport-node';
 import { nodeResolveHost } from '@nats-io/transport-node/lib/node_transport.js';
 import { noteStatus, type Refusal } from '../connection/refusal.ts';
+import { addListener } from '../listeners.ts';
 import { isPublishedTo, openInbox } from '../rpc/inbox.ts';
 import type { RawSubscription } from './protocol-splitter.ts';
 import { type DataConnectionOptions, DataTransport } from './transport.ts';
@@ -175,8 +176,3 @@ const callbackFor = (
   }, refused);
 
 const unsubscriber = (subscription: Subscription) => (): void => subscription.unsubscribe();
-
-function addListener<Listener>(set: Set<Listener>, listener: Listener): () => void {
-  set.add(listener);
-  return () => void set.delete(listener);
-}

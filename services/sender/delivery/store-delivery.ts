@@ -33,7 +33,7 @@ export interface StoreDeliveryDeps extends DeliveryDeps, Pick<JobStatusDeps, 'st
 
 export const placeOf = ({ targetHost, targetDataset }: JobContext): StoreTarget => ({
   host: targetHost,
-  targetDataset: targetDataset,
+  targetDataset,
 });
 
 /** The state of a target in the store before a send. */

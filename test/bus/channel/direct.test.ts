@@ -101,7 +101,10 @@ interface PumpingSender extends ChannelSender {
   pump(source: Readable): Promise<void>;
 }
 
-async function sender(connection?: DataConnection, rateLimit?: RateLimit): Promise<PumpingSender> {
+async function sender(
+  connection?: DataConnection,
+  more: { rateLimit?: RateLimit | undefined; patienceMs?: number } = {},
+): Promise<PumpingSender> {
   const from = connection ?? (await dataConnection());
   const authentication = sourceAuthentication();
   const direct = openDirectSender(from, {
@@ -111,7 +114,7 @@ async function sender(connection?: DataConnection, rateLimit?: RateLimit): Promi
     window,
     silenceMs,
     patienceMs,
-    rateLimit,
+    ...more,
   });
   onTestFinished(() => direct.close());
   const options = { subject: dataSubject, subscribers: [direct] };
@@ -261,21 +264,7 @@ describe('a receiver that answers and takes nothing', () => {
       return nc.close();
     });
   }
-  const impatient = async () => {
-    const from = await dataConnection();
-    const authentication = sourceAuthentication();
-    const direct = openDirectSender(from, {
-      dataSubject,
-      creditSubject,
-      authentication,
-      window,
-      silenceMs,
-      patienceMs: 500,
-    });
-    onTestFinished(() => direct.close());
-    const options = { subject: dataSubject, subscribers: [direct] };
-    return Object.assign(direct, { pump: (source: Readable) => broadcast(from, options, source) });
-  };
+  const impatient = () => sender(undefined, { patienceMs: 500 });
   const takesNothing = (seconds: number) => ({
     code: 'TIMEOUT',
     retryable: true,
@@ -603,7 +592,7 @@ describe('a rate limit', () => {
     async (whose) => {
       const { rateLimit, give, waiting } = rateLimitByHand();
       const seen = await receiver(undefined, undefined, whose === 'receiver' ? rateLimit : undefined);
-      const from = await sender(undefined, whose === 'sender' ? rateLimit : undefined);
+      const from = await sender(undefined, whose === 'sender' ? { rateLimit } : {});
       const pumped = from.pump(Readable.from([stream]));
       for (const upTo of [1000, 150_000]) {
         give(upTo - from.sent);
