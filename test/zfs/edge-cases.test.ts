@@ -9,7 +9,7 @@ import { useNatsServer } from '../support/nats-server.ts';
 import type { ServiceProcess } from '../support/service.ts';
 import { fast, startHere } from './services.ts';
 
-// the cases of docs/edge-cases.md that need no setting of their own; each has two datasets to itself
+// the cases of docs/design/edge-cases.md that need no setting of their own; each has two datasets to itself
 const server = useNatsServer();
 const z = lab(512 * MIB);
 

@@ -11,7 +11,7 @@ interface Row {
 }
 
 /** The rows of the table: a number first, and tests as `file`: title. */
-const rows: Row[] = readFileSync(join(root, 'docs/edge-cases.md'), 'utf8')
+const rows: Row[] = readFileSync(join(root, 'docs/design/edge-cases.md'), 'utf8')
   .split('\n')
   .filter((line) => /^\| *\d+ *\|/.test(line))
   .map((line) => ({
@@ -41,7 +41,7 @@ const titled = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf
     );
   });
 
-describe('docs/edge-cases.md', () => {
+describe('docs/design/edge-cases.md', () => {
   it('numbers its rows from 1, in order', () => {
     const numbers = rows.map(({ number }) => number);
     expect(numbers.length).toBeGreaterThan(0);
