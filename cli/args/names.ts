@@ -25,22 +25,50 @@ function hostOf(host: string | undefined, text: string, thisHost: string): strin
 function checked<S extends z.ZodType>(schema: S, name: string, text: string): z.output<S> {
   const parsed = schema.safeParse(name);
   if (parsed.success) return parsed.data;
-  throw usage(`"${name}"${name === text ? '' : ` in "${text}"`}: ${parsed.error.issues[0]?.message}${slashHint(name)}`);
+  throw usage(
+    `"${name}"${name === text ? '' : ` in "${text}"`}: ${parsed.error.issues[0]?.message}${formHint(name, text)}`,
+  );
 }
 
-/** A path where a dataset is expected (sanoid#1053). */
-function slashHint(name: string): string {
-  if (name.startsWith('/'))
-    return `. The name of a dataset has no leading slash; zfs list -o name ${name} on its host prints it`;
-  return name.endsWith('/') ? '. Remove the slash at its end' : '';
+/** `/a/b/` as `a/b`. */
+const withoutSlashes = (name: string): string => name.replace(/^\/+|\/+$/g, '');
+
+/** What to write instead of a path (sanoid#1053), or of a range of snapshots (`@a%b` of zfs-destroy(8)). */
+function formHint(name: string, text: string): string {
+  const host = text.slice(0, text.length - name.length);
+  const [, dataset, last] = /^([^@]+)@[^%]*%([^%]*)$/.exec(name) ?? [];
+  if (dataset !== undefined) {
+    const range = `${host}${dataset}${last ? `@${last}` : ''}`;
+    return `. Every snapshot up to the named one, or to the newest, is sent: write ${range}`;
+  }
+  const meant = withoutSlashes(name);
+  if (meant === name || meant === '') return '';
+  const path = name.startsWith('/') ? `. If it is a path, zfs list -o name ${name} on its host prints the dataset` : '';
+  return `. A dataset has no slash at its beginning or end: write ${host}${meant}${path}`;
+}
+
+/** `smos-00.example.org` with `/zones/test/` as `smos-00-example-org:zones/test`. */
+function placeOf(host: string, dataset: string): string {
+  const rest = withoutSlashes(dataset);
+  return `${host.replaceAll('.', '-')}${rest === '' ? '' : `:${rest}`}`;
+}
+
+/** `ssh://root@smos-00:22/zones/test`. @throws ZpsendError BAD_REQUEST */
+function refuseUrl(text: string): void {
+  const [, scheme, host = '', rest = ''] =
+    /^([a-z][a-z0-9+.-]*):\/\/(?:[^/@]*@)?([^/:@]*)(?::\d*)?(.*)$/is.exec(text) ?? [];
+  if (scheme === undefined) return;
+  if (/^(?:nats|tls|wss?)$/i.test(scheme)) {
+    throw usage('a host is named, and not the NATS server: NATS_URL names that. zpsend hosts lists the hosts');
+  }
+  throw usage(`"${text}": zpsend uses NATS, not ${scheme}, so a host has no URL: write ${placeOf(host, rest)}`);
 }
 
 /** `root@smos-00:zones/test`, as for ssh. @throws ZpsendError BAD_REQUEST */
-function refuseUser(text: string): void {
-  const [, host, rest = ''] = /^[^/@:#]+@([^/@:#]+):(.*)$/s.exec(text) ?? [];
+function refuseUser(text: string, pattern = /^[^/@:#]+@([^/@:#]+):(.*)$/s): void {
+  const [, host, rest = ''] = pattern.exec(text) ?? [];
   if (host === undefined) return;
-  const meant = `${host.replaceAll('.', '-')}${rest === '' ? '' : `:${rest}`}`;
-  throw usage(`"${text}": zpsend uses NATS, not ssh, so a host has no user: write ${meant}`);
+  throw usage(`"${text}": zpsend uses NATS, not ssh, so a host has no user: write ${placeOf(host, rest)}`);
 }
 
 /** A host name. @throws ZpsendError BAD_REQUEST */
@@ -51,6 +79,7 @@ export function parseHost(text: string): string {
 
 /** What is sent: `[SRC:]DATASET[@SNAP]`. @throws ZpsendError BAD_REQUEST */
 export function parseSource(text: string, thisHost: string): { host: string; dataset: string } {
+  refuseUrl(text);
   const { host, rest } = split(text);
   if (rest === '') throw usage(`"${text}" names no dataset: write ${text}pool/dataset`);
   // the name of a snapshot may look like this, but has no slash
@@ -60,9 +89,11 @@ export function parseSource(text: string, thisHost: string): { host: string; dat
 
 /** Where it goes: `DST[:DATASET]`. @throws ZpsendError BAD_REQUEST */
 export function parseTarget(text: string, thisHost: string): { host: string; dataset?: string } {
+  refuseUrl(text);
   const { host, rest } = split(text);
   if (host === undefined) {
-    refuseUser(text);
+    // a target is never a snapshot
+    refuseUser(text, /^[^/@:#]+@([^/@:#]+)(?::(.*))?$/s);
     if (/[/@#]/.test(rest)) {
       throw usage(
         `"${text}" names no host: a target is HOST or HOST:DATASET. For this host write ${thisHost}:${text}, and run a ` +

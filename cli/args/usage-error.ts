@@ -1,7 +1,7 @@
 import { type Command, CommanderError } from 'commander';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { usage } from '../exit-codes.ts';
-import { hintFor } from './other-tools.ts';
+import { commandHintFor, hintFor } from './other-tools.ts';
 
 /** An error of commander becomes BAD_REQUEST, with a hint and the help to read. Other errors stay as they are. */
 export function asZpsendError(thrown: unknown, root: Command, argv: readonly string[]): ZpsendError {
@@ -14,11 +14,15 @@ export function asZpsendError(thrown: unknown, root: Command, argv: readonly str
     .replace('Allowed choices are', 'allowed choices are')
     .replace(/( is invalid(?: for argument '[^']*')?)\. /, '$1: ')
     .replace(/\.$/, '');
+  const unknownCommand = command === root ? /^unknown command '(.*)'/.exec(message)?.[1] : undefined;
+  const commandHint = unknownCommand === undefined ? undefined : commandHintFor(unknownCommand);
   const hint =
     thrown.code === 'commander.conflictingOption'
       ? meanings(command, message)
-      : hintFor(/^unknown option '(.*)'/.exec(message)?.[1] ?? '');
-  return usage([message, ...(hint ? [hint] : []), `see ${help}`].join('; '));
+      : (commandHint ?? hintFor(/^unknown option '(.*)'/.exec(message)?.[1] ?? ''));
+  // commander's own suggestion is on a second line
+  const words = commandHint === undefined ? message.replace('\n', ' ') : message.split('\n', 1);
+  return usage([words, ...(hint ? [hint] : []), `see ${help}`].join('; '));
 }
 
 /** The innermost command that the arguments name. */

@@ -17,7 +17,7 @@ import { exitForAll, type TargetResult, usage } from '../exit-codes.ts';
 import { errorLines } from '../output/errors.ts';
 import { planLines } from '../output/plan.ts';
 
-interface Options extends SendOptions, JsonOption {
+export interface PlanOptions extends SendOptions, JsonOption {
   inventory?: string;
 }
 
@@ -30,7 +30,9 @@ export function addPlan(program: Command, cli: Cli): void {
     .option('--inventory <file>', 'plan from saved listings, without NATS')
     .option('--json', 'print one JSON object for each target')
     .addHelpText('after', help)
-    .action(cli.action((source: string, targets: string[], options: Options) => plan(cli, source, targets, options)));
+    .action(
+      cli.action((source: string, targets: string[], options: PlanOptions) => plan(cli, source, targets, options)),
+    );
 }
 
 const help = `${packageHelp}
@@ -49,7 +51,8 @@ Examples:
   zpsend plan -rc -d zones/vm@now smos-00:backup   # only @now, into backup/vm
   zpsend plan --inventory both-sides.json zones/test`;
 
-async function plan(cli: Cli, source: string, targets: string[], options: Options): Promise<number> {
+/** Prints the plan for each target. Changes nothing. @returns the exit status */
+export async function plan(cli: Cli, source: string, targets: string[], options: PlanOptions): Promise<number> {
   const file = options.inventory === undefined ? undefined : readInventories(options.inventory);
   if (!file && targets.length === 0) throw usage('name a target: zpsend plan SOURCE HOST[:DATASET]');
   const order = requestsOf(

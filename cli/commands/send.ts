@@ -12,9 +12,11 @@ import { exit, exitForAll, type TargetResult } from '../exit-codes.ts';
 import { jobErrorLines } from '../output/errors.ts';
 import { catchInterrupt } from '../output/interrupt.ts';
 import { hasFailedPartly, progressLine, resultLine } from '../output/job-progress.ts';
+import { plan } from './plan.ts';
 
 interface Options extends SendOptions, JsonOption {
   quiet?: true;
+  dryRun?: true;
   detach?: true;
 }
 
@@ -24,6 +26,7 @@ export function addSend(program: Command, cli: Cli): void {
     .description('Send the snapshots that the targets lack: one full stream, then -i increments.')
     .argument('<source>', '[HOST:]DATASET[@SNAPSHOT] (default: this host)')
     .argument('<target...>', 'HOST[:DATASET] (default: the same name)')
+    .option('-n, --dry-run', 'print what zpsend plan prints, and send nothing')
     .option('-q, --quiet', 'print only errors and failed jobs')
     .option('--detach', 'start the jobs, print their ids, and exit')
     .option('--json', 'print one JSON object for each target')
@@ -34,6 +37,7 @@ export function addSend(program: Command, cli: Cli): void {
 const help = `${packageHelp}
 
 A pool with a colon in its name needs a colon before it: ":my:pool/data".
+-n has the exit status of zpsend plan.
 Ctrl-C aborts the jobs. The same command continues from what has arrived.
 --detach needs a running zpsend sender on the source host.
 Exit status: 0 done or nothing to do, 1 failed, 2 wrong usage, 3 some targets or
@@ -52,6 +56,7 @@ Examples:
 
 /** @returns the exit status */
 export async function send(cli: Cli, source: string, targets: string[], options: Options): Promise<number> {
+  if (options.dryRun) return plan(cli, source, targets, options);
   const { io } = cli;
   // the jobs continue without a reader of their output
   io.ignoreClosedPipe();

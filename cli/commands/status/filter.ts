@@ -20,6 +20,10 @@ export function parseFilter(text: string): FleetFilter {
   if (colon === 0 && !/[/@#*?]/.test(text)) return { host: parseHost(text) };
   const [host, dataset] = [text.slice(0, Math.max(0, colon - 1)), text.slice(colon)];
   if (/[@#]/.test(dataset)) throw usage(`"${text}": name a dataset, not a snapshot`);
+  if (/^\/|\/$/.test(dataset)) {
+    const meant = `${text.slice(0, colon)}${dataset.replace(/^\/+|\/+$/g, '')}`;
+    throw usage(`"${text}": a dataset has no slash at its beginning or end: write ${meant}`);
+  }
   const parsed = patternSchema.safeParse(dataset);
   if (!parsed.success) throw usage(`"${dataset}" in "${text}": ${parsed.error.issues[0]?.message}`);
   return { dataset: parsed.data, ...(host !== '' && { host: parseHost(host) }) };

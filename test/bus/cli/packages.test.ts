@@ -71,6 +71,8 @@ test('a dataset that cannot be sent is reported, and the others are sent, with e
   expect(plan.stdout).toEqual(mentions('2 steps', '2 datasets', 'smos-00'));
   expect(codesOf(plan.stderr)).toEqual(['DIVERGED']);
   expect(plan.stderr).toEqual(mentions('pool/b/1', 'smos-01', '@pre-send', '@mine'));
+  const dry = await zpsend('send', '-n', '-R', 'pool/b@send', 'smos-00');
+  expect([dry.stdout, dry.stderr, dry.exitCode]).toEqual([plan.stdout, plan.stderr, 3]);
   const json = await zpsend('plan', '--json', '-R', 'pool/b@send', 'smos-00');
   expect(planReplySchema.parse(JSON.parse(json.stdout)).plan).toMatchObject({ refused: [{ dataset: 'pool/b/1' }] });
   expect([plan.exitCode, json.exitCode, json.stderr]).toEqual([3, 3, '']);

@@ -100,8 +100,20 @@ describe('wrong usage', () => {
       ['-i', 'zpsend send --help'],
     ],
     [
-      ['send', '--dry-run', 'zones/test', 'smos-00'],
-      ['zpsend plan', 'zpsend send --help'],
+      ['verify', '-n', 'zones/test', 'smos-00'],
+      ['zpsend plan', 'zpsend verify --help'],
+    ],
+    [
+      ['recv', 'zones/test'],
+      ["'recv'", 'zpsend receiver', 'zpsend --help'],
+    ],
+    [
+      ['zones/test', 'smos-00'],
+      ["'zones/test'", 'zpsend send zones/test'],
+    ],
+    [
+      ['send', '-r', 'zones/test', 'smos-00'],
+      ['-R', 'zones/test@snapshot'],
     ],
     [['send', '-F', 'zones/test', 'smos-00'], ['--conflict']],
     [['send', 'zones/$(reboot)', 'smos-00'], ['zones/$(reboot)']],

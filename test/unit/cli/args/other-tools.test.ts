@@ -1,9 +1,11 @@
 import { expect, test } from 'vitest';
-import { hintFor } from '../../../../cli/args/other-tools.ts';
+import { commandHintFor, hintFor } from '../../../../cli/args/other-tools.ts';
 
 test.each<[string, string]>([
-  ['-n', 'zpsend plan'],
-  ['--dry-run', 'zpsend plan'],
+  ['-n', 'zpsend send -n'],
+  ['--noaction', 'zpsend send -n'],
+  ['--ssh-target=backup', 'HOST:DATASET'],
+  ['--strip-path', '-d'],
   ['-v', 'ZPSEND_LOG=people'],
   ['-L', '--large-block'],
   ['-F', '--conflict'],
@@ -13,4 +15,24 @@ test.each<[string, string]>([
 
 test.each(['--frob', '', '--constructor', 'constructor'])('%j has none', (option) => {
   expect(hintFor(option)).toBeUndefined();
+});
+
+test.each<[string, string]>([
+  ['pull', 'zpsend send HOST:DATASET'],
+  ['push', 'zpsend send DATASET HOST'],
+  ['receive', 'zpsend receiver'],
+  ['recv', 'zpsend receiver'],
+  ['list', 'zpsend snapshots'],
+  ['ls', 'zpsend snapshots'],
+  ['prune', 'sanoid'],
+  ['snapshot', 'zfs snapshot'],
+  ['daemon', 'zpsend sender'],
+  ['test', 'zpsend config check'],
+  ['signal', 'zpsend abort'],
+  ['zones/test', 'zpsend send zones/test'],
+  ['root@smos-00:zones/test', 'zpsend send'],
+])('the command %s has a hint', (command, words) => expect(commandHintFor(command)).toContain(words));
+
+test.each(['frobnicate', '-F', 'toString', ''])('the command %j has none', (command) => {
+  expect(commandHintFor(command)).toBeUndefined();
 });
