@@ -1,5 +1,6 @@
 // Prints each failure of a run, and one line with the tests of all suites. The exit status is 1 if anything failed or a report is missing.
-//   summary.ts FOLDER [SUITE...]    FOLDER has the reports of vitest; each SUITE has failed
+//   summary.ts FOLDER REPORTS [SUITE...]    FOLDER has the reports of vitest; REPORTS are the beginnings of the names of required ones;
+//                                           each SUITE has failed
 import { readdirSync, readFileSync } from 'node:fs';
 import { z } from 'zod';
 
@@ -19,9 +20,8 @@ const reportSchema = z.object({
   ),
 });
 
-const [folder = '', ...failedSuites] = process.argv.slice(2);
-/** The beginnings of the names of required reports. */
-const expected = ['test.json', 'zfs-contract-', 'zfs-services-'];
+const [folder = '', required = '', ...failedSuites] = process.argv.slice(2);
+const expected = required.split(' ').filter((name) => name !== '');
 /** Characters printed of one failure. */
 const most = 2000;
 
