@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 const root = join(import.meta.dirname, '../../..');
 const sources = 'bench bin cli deploy docs lib schemas services test tools'.split(' ');
 const files = globSync(`{${sources.join()}}/**/*.{ts,cjs,md}`, { cwd: root, exclude: ['**/node_modules'] });
-const pages = ['ARCHITECTURE.md', 'CONTRIBUTING.md', 'README.md', ...files.filter((file) => file.endsWith('.md'))];
+const pages = [...globSync('*.md', { cwd: root }), ...files.filter((file) => file.endsWith('.md'))];
 
 /** Is it written as a path of this repository, or as the name of one of its files? */
 const isPath = (text: string): boolean =>
@@ -34,6 +34,29 @@ test.each(pages)('%s names only files and folders that are there', (page) => {
   expect(missingIn(text, page)).toEqual([]);
   const links = [...text.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, link = '']) => link);
   expect(links.filter((link) => !existsSync(join(root, dirname(page), link)))).toEqual([]);
+});
+
+/** The anchors of a page, as GitHub makes them of its headings. */
+function anchorsOf(page: string): Set<string> {
+  const anchors = new Set<string>();
+  const text = readFileSync(join(root, page), 'utf8').replace(/^ *```[\s\S]*?^ *```$/gm, '');
+  for (const [, heading = ''] of text.matchAll(/^#+ (.*)$/gm)) {
+    const plain = heading.replace(/\[([^\]]*)\]\([^)]*\)/g, '$1').toLowerCase();
+    const anchor = plain.replace(/[^\p{L}\p{N}\s_-]/gu, '').replaceAll(' ', '-');
+    let name = anchor;
+    for (let count = 1; anchors.has(name); count++) name = `${anchor}-${count}`;
+    anchors.add(name);
+  }
+  return anchors;
+}
+
+test.each(pages)('%s links only to headings that are there', (page) => {
+  const links = [...readFileSync(join(root, page), 'utf8').matchAll(/\]\(([^)#:]*)#([^)]+)\)/g)];
+  const missing = links.filter(([, file = '', anchor = '']) => {
+    const target = file === '' ? page : join(dirname(page), file);
+    return target.endsWith('.md') && !anchorsOf(target).has(anchor);
+  });
+  expect(missing.map(([link]) => link)).toEqual([]);
 });
 
 const linksIn = (page: string): string[] =>
