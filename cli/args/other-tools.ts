@@ -49,7 +49,7 @@ const hints: Record<string, string> = {
   rollback: 'zpsend send --conflict rollback, if the receiver allows it',
   diff: 'zpsend verify compares a dataset with its replica',
   allow:
-    'receive.allow of the configuration file lists who may write where; docs/delegation.md has the zfs allow commands',
+    'receive.allow of the configuration file lists who may write where; docs/guides/run-without-root.md has the zfs allow commands',
   // syncoid, sanoid
   '--debug': 'set ZPSEND_LOG_LEVEL=debug and ZPSEND_LOG=people',
   '--force': conflict,
@@ -75,7 +75,7 @@ const hints: Record<string, string> = {
   '--pv-options': log,
   '--sendoptions': streams,
   '--recvoptions': wishes,
-  '--no-privilege-elevation': 'zpsend does not use sudo; docs/delegation.md has the zfs allow commands',
+  '--no-privilege-elevation': 'zpsend does not use sudo; docs/guides/run-without-root.md has the zfs allow commands',
   '--sshkey': bus,
   '--sshport': bus,
   '--sshoption': bus,
@@ -134,7 +134,7 @@ const hints: Record<string, string> = {
   '--autoCreation': parents,
   '--create-parents': parents,
   '--mailErrorSummaryTo': 'zpsend status --check prints one line for a monitoring system',
-  '--rootExec': 'zpsend does not use sudo; docs/delegation.md has the zfs allow commands',
+  '--rootExec': 'zpsend does not use sudo; docs/guides/run-without-root.md has the zfs allow commands',
   '--features': `${streams}; ${compression}`,
   '--forcedSnapshotSuffix': creates,
   '--skipIntermediates': 'zpsend send -r DATASET@SNAPSHOT sends only that snapshot',

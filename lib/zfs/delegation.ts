@@ -78,7 +78,7 @@ const quoted = (name: string): string => (/^[\w./:-]+$/.test(name) ? name : `"${
 
 /**
  * The `zfs allow` command line that grants an ordinary user the permissions for this command; undefined if delegation does not
- * apply. The permissions are those of docs/delegation.md, zfs-allow(8), and the kernel's checks (zfs_ioctl.c).
+ * apply. The permissions are those of docs/guides/run-without-root.md, zfs-allow(8), and the kernel's checks (zfs_ioctl.c).
  * @param argv of `zfs`, as zpsend ran it
  */
 export function allowLine(argv: readonly string[], user: string): string | undefined {

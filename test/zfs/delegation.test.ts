@@ -25,18 +25,15 @@ afterAll(async () => {
 });
 beforeEach(fast);
 
-/** The commands of docs/delegation.md, for this user and these datasets, as arguments of `zfs`. */
+/** The commands of docs/guides/run-without-root.md, for this user and these datasets, as arguments of `zfs`. */
 const documented = (): string[][] =>
-  [...readFileSync(new URL('../../docs/delegation.md', import.meta.url), 'utf8').matchAll(/^ {4}(zfs allow .*)$/gm)]
-    .map(([, line = '']) => line.replace(/ +#.*/, ''))
-    .map((line) =>
-      line
-        .replace('zpsend', ordinaryUser.name)
-        .replace('tank/data', source)
-        .replace('tank/backup', place)
-        .split(/ +/)
-        .slice(1),
-    );
+  [
+    ...readFileSync(new URL('../../docs/guides/run-without-root.md', import.meta.url), 'utf8').matchAll(
+      /# zfs (allow .*)$/gm,
+    ),
+  ].map(([, line = '']) =>
+    line.replace('zpsend', ordinaryUser.name).replace('zones/vm', source).replace('zones/backup', place).split(' '),
+  );
 const given = (dataset: string): string[] =>
   z
     .ok('allow', dataset)
