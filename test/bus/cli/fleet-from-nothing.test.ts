@@ -14,7 +14,7 @@ import { program } from '../../support/program.ts';
 import { startService } from '../../support/service.ts';
 import { makeSimHost, type SimHost } from '../../support/sim-host.ts';
 
-/** Three hosts and one server, set up with the commands of deploy/README.md only. */
+/** Three hosts and one server, set up with the commands of docs/guides/nats-servers.md only. */
 let fleet: AccountFleet;
 let server: NatsServer;
 
