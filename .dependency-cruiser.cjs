@@ -28,7 +28,7 @@ const parts = {
   simulator: { at: 'tools/zfs-simulator/', node: true },
   natsServer: { at: 'tools/nats-server/', npm: ['execa'], node: 'processes' },
   jsonSchemas: { at: 'tools/json-schemas[.]ts$', may: ['schemas'], npm: ['zod'], node: true },
-  errorReference: { at: 'tools/error-reference[.]ts$', may: ['schemas'], node: true },
+  reference: { at: 'tools/reference/', may: ['schemas', 'settings', 'cli'], npm: ['commander', 'yaml', 'zod'], node: true },
   oldWords: { at: 'tools/old-words[.]ts$', node: true },
   functionLines: { at: 'tools/function-lines[.]ts$', npm: ['typescript'], node: true },
   host: { at: 'services/host/', may: libraries, npm: ['nanoid', 'pino', 'yaml', 'zod'], node: true },

@@ -1,16 +1,16 @@
 import { type Code, ZpsendError } from '../schemas/errors.ts';
 
 /** The exit statuses, as in the help and the README. */
-export const exit = {
-  done: 0,
-  failed: 1,
-  /** Wrong usage, configuration or input file; nothing was started. */
-  usage: 2,
-  /** Some targets, or some datasets of a package, failed. */
-  partly: 3,
-  /** 128 + SIGINT, as in a shell. */
-  interrupted: 130,
-} as const;
+export const exit = { done: 0, failed: 1, usage: 2, partly: 3, interrupted: 130 } as const;
+
+/** What each of them means, for docs/reference/exit-codes.md and the man pages. */
+export const exitMeanings: Readonly<Record<keyof typeof exit, string>> = {
+  done: 'Done, or nothing to do.',
+  failed: 'Failed.',
+  usage: 'Wrong usage, configuration or input file. Nothing was started.',
+  partly: 'Some targets, or some datasets of a package, failed.',
+  interrupted: 'Interrupted (128 + SIGINT, as in a shell).',
+};
 
 export const exitFor = (code: Code): number => (code === 'BAD_REQUEST' ? exit.usage : exit.failed);
 

@@ -13,7 +13,7 @@ const refusedThere = 'the target rejected a stored stream of this dataset';
 
 /**
  * Every code that may cross the wire, with the reasons that the code reads. The list of codes is closed: adapters map into it. Reasons are open:
- * a reason that this release does not know is treated as none. `npm run errors` makes `docs/reference/errors.md` from this table.
+ * a reason that this release does not know is treated as none. `npm run reference` makes `docs/reference/errors.md` from this table.
  */
 export const codes = {
   BAD_REQUEST: {

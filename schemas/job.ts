@@ -42,45 +42,45 @@ const waitSchema = z.strictObject({
 
 /** A job as in `send.status` and the job events. A reader computes rates and ETA from bytes and seconds. */
 export const jobSchema = z.strictObject({
-  job: idSchema,
-  host: hostSchema,
-  instance: idSchema,
-  /** The id of the machine that runs it; no other machine continues it. Absent if the machine has none. */
-  machine: machineSchema.shape.id,
-  /** The original job, whose sender died and which this job continues. */
-  takesOver: idSchema.optional(),
-  /** What restarts it if its sender dies; when absent, another sender of the host continues it. */
-  startedBy: z.enum(['policy', 'command']).optional(),
-  /** The host that ordered it under its own name, so that the rules for that host in `send.allow` apply; absent if this host did. */
-  from: hostSchema.optional(),
-  request: settledRequestSchema,
-  state: z.enum(['planning', 'running', 'waiting', 'done', 'failed']),
-  /** It was aborted by request, so no other sender continues it. */
-  aborting: z.literal(true).optional(),
-  /** Its steps are done when they are stored; the target fetches them later. */
-  channel: z.literal('store').optional(),
-  /** The number of steps in the plan, and how many of them are done. */
-  steps: z.number().int().nonnegative(),
-  done: z.number().int().nonnegative(),
-  datasets: jobDatasetsSchema,
-  /** Notes for people; only the first of many. */
-  notes: z.array(noteSchema).optional(),
-  /** The running step; the first of several. */
-  current: stepSchema.optional(),
-  /** Bytes of all streams that the job has sent, and the estimate for the whole plan. */
-  bytes: bytesSchema,
-  size: bytesSchema,
-  /** `bytes` as transmitted; only if some of it was compressed. */
-  compressedBytes: bytesSchema.optional(),
-  started: timeSchema,
-  /** Present as soon as it is done or failed. */
-  ended: timeSchema.optional(),
-  /** From `started` to now, or to `ended`. */
-  seconds: z.number().nonnegative(),
-  error: errorBodySchema.optional(),
-  evidence: evidenceSchema.optional(),
-  /** Present while its state is `waiting`. */
-  waiting: waitSchema.optional(),
+  job: idSchema.meta({ description: 'The id of the job.' }),
+  host: hostSchema.meta({ description: 'The source host.' }),
+  instance: idSchema.meta({ description: 'The id of the sender process that runs it.' }),
+  machine: machineSchema.shape.id.meta({
+    description: 'The id of the machine that runs it; no other machine continues it.',
+  }),
+  takesOver: idSchema.optional().meta({
+    description: 'The original job, whose sender died and which this job continues.',
+  }),
+  startedBy: z.enum(['policy', 'command']).optional().meta({
+    description: 'What restarts it if its sender dies. Without it, another sender of the host continues it.',
+  }),
+  from: hostSchema.optional().meta({
+    description: 'The host that ordered it under its own name, so that the rules for that host in `send.allow` apply.',
+  }),
+  request: settledRequestSchema.meta({ description: 'The request, with all short forms resolved.' }),
+  state: z.enum(['planning', 'running', 'waiting', 'done', 'failed']).meta({ description: 'Its state.' }),
+  aborting: z.literal(true).optional().meta({
+    description: 'It was aborted by request, so no other sender continues it.',
+  }),
+  channel: z.literal('store').optional().meta({
+    description: 'Its steps are done when they are stored; the target fetches them later.',
+  }),
+  steps: z.number().int().nonnegative().meta({ description: 'The number of steps in the plan.' }),
+  done: z.number().int().nonnegative().meta({ description: 'How many of them are done.' }),
+  datasets: jobDatasetsSchema.meta({ description: 'Its datasets: their number by state, and a list of them.' }),
+  notes: z.array(noteSchema).optional().meta({ description: 'Notes for people; only the first of many.' }),
+  current: stepSchema.optional().meta({ description: 'The running step; the first of several.' }),
+  bytes: bytesSchema.meta({ description: 'Bytes of all streams that the job has sent.' }),
+  size: bytesSchema.meta({ description: 'The estimated bytes of the whole plan.' }),
+  compressedBytes: bytesSchema.optional().meta({
+    description: '`bytes` as transmitted; only if some of it was compressed.',
+  }),
+  started: timeSchema.meta({ description: 'When it started.' }),
+  ended: timeSchema.optional().meta({ description: 'When it ended. Present as soon as it is done or failed.' }),
+  seconds: z.number().nonnegative().meta({ description: 'Seconds from `started` to now, or to `ended`.' }),
+  error: errorBodySchema.optional().meta({ description: 'The error of a failed job.' }),
+  evidence: evidenceSchema.optional().meta({ description: 'The snapshots on which a refusal is based.' }),
+  waiting: waitSchema.optional().meta({ description: 'What it waits for. Present while its state is `waiting`.' }),
 });
 
 export const jobRequestSchema = z.strictObject({ job: idSchema });

@@ -17,16 +17,19 @@ const name = (pattern: string, what: string) =>
   z
     .string()
     .max(maxNameLength, `longer than ${maxNameLength} characters`)
-    .regex(new RegExp(`^${pattern}$`), `not a ${what}`);
+    .regex(new RegExp(`^${pattern}$`), `not a ${what}`)
+    .meta({ title: what.replace(/ \(.*/, '') });
 
 /** A host name: one subject token. `_fan` is reserved for streams that several hosts receive. */
 export const hostSchema = z
   .string()
-  .regex(/^(?!_fan$)[A-Za-z0-9_-]{1,64}$/, 'not a host: letters, digits, "_" and "-" only, and not "_fan"');
+  .regex(/^(?!_fan$)[A-Za-z0-9_-]{1,64}$/, 'not a host: letters, digits, "_" and "-" only, and not "_fan"')
+  .meta({ title: 'host' });
 /** The `jetstream { domain }` of nats-server: one subject token. */
 export const jetStreamDomainSchema = z
   .string()
-  .regex(/^[A-Za-z0-9_-]{1,64}$/, 'not a JetStream domain: letters, digits, "_" and "-" only');
+  .regex(/^[A-Za-z0-9_-]{1,64}$/, 'not a JetStream domain: letters, digits, "_" and "-" only')
+  .meta({ title: 'JetStream domain' });
 export const datasetSchema = name(dataset, 'dataset name (pool/dataset)');
 /** The planned name of a dataset, which may be too long for ZFS: one name appended to another. */
 export const wouldBeDatasetSchema = z.string().max(2 * maxNameLength + 1);
@@ -43,23 +46,28 @@ export const baseSchema = name(`[@#]${leaf}`, 'base (@snapshot or #bookmark)');
 export const placeSchema = z
   .string()
   .max(64 + 1 + maxNameLength)
-  .regex(new RegExp(`^(?!_fan(?::|$))[A-Za-z0-9_-]{1,64}(?::${dataset})?$`), 'not HOST or HOST:pool/dataset');
+  .regex(new RegExp(`^(?!_fan(?::|$))[A-Za-z0-9_-]{1,64}(?::${dataset})?$`), 'not HOST or HOST:pool/dataset')
+  .meta({ title: 'HOST or HOST:DATASET' });
 
 /** A pattern of dataset or snapshot names: `*` and `?` match within one element, `**` across elements. */
 export const patternSchema = z
   .string()
   .min(1, 'empty')
   .max(maxNameLength, `longer than ${maxNameLength} characters`)
-  .regex(/^[A-Za-z0-9_.: /*?-]+$/, 'not a pattern: the characters of a name, and "*", "?" and "**"');
+  .regex(/^[A-Za-z0-9_.: /*?-]+$/, 'not a pattern: the characters of a name, and "*", "?" and "**"')
+  .meta({ title: 'name pattern' });
 
 /** 64-bit, so a decimal string on the wire. */
 export const guidSchema = z.string().regex(/^[0-9]{1,20}$/, 'not a guid: a decimal string');
 export const txgSchema = z.string().regex(/^[0-9]{1,20}$/, 'not a txg: a decimal string');
 export const bytesSchema = z.number().int().nonnegative();
 /** A time in UTC, by the clock of the host that writes it. */
-export const timeSchema = z.iso.datetime();
+export const timeSchema = z.iso.datetime().meta({ title: 'time in UTC' });
 /** Job, transfer and instance ids: a subject token, safe in a hold tag. */
-export const idSchema = z.string().regex(/^[A-Za-z0-9]{6,32}$/, 'not an id');
+export const idSchema = z
+  .string()
+  .regex(/^[A-Za-z0-9]{6,32}$/, 'not an id')
+  .meta({ title: 'id' });
 export const tokenSchema = z
   .string()
   .max(65536)
@@ -69,7 +77,8 @@ export const propertyValueSchema = z
   .string()
   .max(8191)
   // biome-ignore lint/suspicious/noControlCharactersInRegex: a value with control characters is refused
-  .regex(/^[^\x00-\x1f]*$/, 'contains a control character');
+  .regex(/^[^\x00-\x1f]*$/, 'contains a control character')
+  .meta({ title: 'value' });
 
 /** `pool/a@x` to `pool/a`; returns a dataset unchanged. */
 export const datasetOf = (named: string): string => named.split(/[@#]/, 1)[0] ?? named;

@@ -16,12 +16,13 @@ const { selfContained, exclude, snapshots, parallel, bwlimit, stream, conflict, 
  * bucket `zfs-policies` with the key `<host>.<name>`. Absent fields have the defaults of a request.
  */
 export const policySchema = z.strictObject({
-  dataset: datasetSchema,
-  /** With descendants; the same as `package: replication`. */
-  recursive: flag.optional(),
-  package: z.literal('replication').optional(),
-  /** A step that several targets need is read once. */
-  to: z.union([targetOrPlace.transform((target) => [target]), z.array(targetOrPlace).min(1).max(maxTargets)]),
+  dataset: datasetSchema.meta({ description: 'The dataset to send.' }),
+  recursive: flag.optional().meta({ description: 'With all descendants.' }),
+  package: z.literal('replication').optional().meta({ description: 'The same as `recursive: on`.' }),
+  to: z.union([targetOrPlace.transform((target) => [target]), z.array(targetOrPlace).min(1).max(maxTargets)]).meta({
+    title: `HOST, HOST:DATASET or {host, dataset, append}; or a list of at most ${maxTargets}`,
+    description: 'The targets. A stream that several targets need is read once.',
+  }),
   selfContained,
   exclude,
   snapshots,

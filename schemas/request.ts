@@ -14,24 +14,30 @@ const packageSchema = z.enum(['replication', 'recursive']);
 
 /** The target of a dataset. */
 export const targetSchema = z.strictObject({
-  host: hostSchema,
-  /** The dataset on the target; the same name when absent. */
-  dataset: datasetSchema.optional(),
-  /**
-   * Receive below `dataset` instead of as `dataset`, as in zfs-receive(8): `path` (`-d`) appends the source's name without its pool,
-   * `last` (`-e`) only its last element.
-   */
-  append: z.enum(['path', 'last']).optional(),
+  host: hostSchema.meta({ description: 'The target host.' }),
+  dataset: datasetSchema
+    .optional()
+    .meta({ description: 'The dataset on the target. Without it: the name on the source.' }),
+  append: z
+    .enum(['path', 'last'])
+    .optional()
+    .meta({
+      description:
+        "Receive below `dataset`, not as `dataset`. `path` appends the source's name without its pool (`zfs receive -d`). " +
+        '`last` appends only its last element (`zfs receive -e`).',
+    }),
 });
 
 /** `HOST`, or `HOST:pool/dataset`, as on the command line; or a target in full. */
-export const targetOrPlace = z.union([
-  placeSchema.transform((place): z.output<typeof targetSchema> => {
-    const [host = '', dataset] = place.split(/:(.*)/s, 2);
-    return { host, ...(dataset && { dataset }) };
-  }),
-  targetSchema,
-]);
+export const targetOrPlace = z
+  .union([
+    placeSchema.transform((place): z.output<typeof targetSchema> => {
+      const [host = '', dataset] = place.split(/:(.*)/s, 2);
+      return { host, ...(dataset && { dataset }) };
+    }),
+    targetSchema,
+  ])
+  .meta({ title: 'HOST, HOST:DATASET or {host, dataset, append}' });
 
 /** The most targets of one request. */
 export const maxTargets = 16;
@@ -47,28 +53,41 @@ export const sendRequestSchema = z.strictObject({
   full: z.boolean().optional(),
   /** With descendants. */
   package: packageSchema.optional(),
-  /** A clone whose origin is not in the request is sent as a full stream (`-c`). */
-  selfContained: z.boolean().optional(),
+  selfContained: z.boolean().optional().meta({
+    description: 'Send a clone as a full stream if its origin is not sent, as option `-c` of `zpsend send`.',
+  }),
   /** Datasets of the package that lack the named snapshot are skipped, with their descendants; else they are an error. */
   skipMissing: z.boolean().optional(),
-  /** Patterns of datasets that are skipped, with their descendants; of the whole name, or of its part below the package. */
-  exclude: z.array(patternSchema).max(maxPatterns).optional(),
-  /** Patterns of snapshot names: only intermediate snapshots that match one are sent. */
-  snapshots: z.array(patternSchema).max(maxPatterns).optional(),
-  /** How many datasets of the package are sent at once. */
-  parallel: z.number().int().min(1).max(maxParallel).optional(),
-  /** The limit of the whole job, in bytes per second as transmitted. */
-  bwlimit: rate.optional(),
-  /** Flags of the streams; chosen when absent. */
-  stream: streamWishSchema.optional(),
-  /** What may be done to a diverged target; nothing when absent. Its receiver has to allow it too. */
-  conflict: conflictPolicySchema.optional(),
-  /** Whether streams are compressed in transit. */
-  compression: compressionModeSchema.optional(),
-  /** The channel of the streams. */
-  channel: channelSchema.optional(),
-  /** The properties of the received datasets, within the limits of the receiver. */
-  properties: propertyWishesSchema.optional(),
+  exclude: z.array(patternSchema).max(maxPatterns).optional().meta({
+    description:
+      'Datasets to skip, with their descendants. A pattern matches the whole name, or its part below the sent dataset.',
+  }),
+  snapshots: z.array(patternSchema).max(maxPatterns).optional().meta({
+    description: 'Which intermediate snapshots to send: those whose name matches a pattern. Without it: all.',
+  }),
+  parallel: z.number().int().min(1).max(maxParallel).optional().meta({
+    description: 'How many datasets of the package are sent at once. Without it: `send.parallel`.',
+  }),
+  bwlimit: rate.optional().meta({
+    description: 'The limit of the whole job, in bytes per second as transmitted. Without it: no limit.',
+  }),
+  stream: streamWishSchema.optional().meta({
+    description: 'Flags of the streams. Absent flags follow from what both pools support.',
+  }),
+  conflict: conflictPolicySchema.optional().meta({
+    description:
+      'What may be done to a diverged target. `refuse`: nothing (default). `rollback`: roll back to the newest common snapshot. ' +
+      "`rotate`: rename the target and start again. The target's `receive.allow` must allow it too.",
+  }),
+  compression: compressionModeSchema.optional().meta({
+    description: 'Whether streams are compressed in transit. Without it: `send.compression`.',
+  }),
+  channel: channelSchema.optional().meta({
+    description: 'How the streams reach the target. Without it: `send.channel`.',
+  }),
+  properties: propertyWishesSchema.optional().meta({
+    description: 'Properties of the received datasets, within what the receiver allows.',
+  }),
 });
 
 /** The request of a job, with all short forms resolved. */

@@ -8,13 +8,13 @@ export const streamFlagSchema = z.enum(['raw', 'large-block', 'embed', 'compress
 
 /** The requested flags of the streams. Absent ones follow from the abilities of both sides and the initial flags of the chain. */
 export const streamWishSchema = z.strictObject({
-  /** Send encrypted datasets without decryption: no side needs the key. It does not affect other datasets. */
-  raw: z.boolean().optional(),
-  largeBlock: z.boolean().optional(),
-  embed: z.boolean().optional(),
-  compressed: z.boolean().optional(),
-  /** Send the dataset's properties. */
-  props: z.boolean().optional(),
+  raw: z.boolean().optional().meta({
+    description: 'Send encrypted datasets without decryption, as `zfs send -w`. No side needs the key.',
+  }),
+  largeBlock: z.boolean().optional().meta({ description: 'Send blocks over 128K unsplit, as `zfs send -L`.' }),
+  embed: z.boolean().optional().meta({ description: 'Send embedded blocks as they are, as `zfs send -e`.' }),
+  compressed: z.boolean().optional().meta({ description: 'Send compressed blocks as they are, as `zfs send -c`.' }),
+  props: z.boolean().optional().meta({ description: "Send the dataset's properties, as `zfs send -p`." }),
 });
 
 const kept = '(?:raw|large-block|embed|compressed)';

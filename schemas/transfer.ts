@@ -155,18 +155,16 @@ export const lockSchema = z.strictObject({
 });
 
 export const transferStateSchema = z.strictObject({
-  transfer: idSchema,
-  job: idSchema,
-  sourceHost: hostSchema,
-  targetDataset: datasetSchema,
-  snapshot: snapshotSchema,
-  /** `done` or `failed` in the final events. */
-  state: z.string(),
-  /** Bytes received, and bytes written to `zfs receive`; as transmitted. */
-  received: bytesSchema,
-  consumed: bytesSchema,
-  started: timeSchema,
-  seconds: z.number().nonnegative(),
+  transfer: idSchema.meta({ description: 'The id of the transfer.' }),
+  job: idSchema.meta({ description: 'The id of its job.' }),
+  sourceHost: hostSchema.meta({ description: 'The source host.' }),
+  targetDataset: datasetSchema.meta({ description: 'The dataset that receives the stream.' }),
+  snapshot: snapshotSchema.meta({ description: 'The snapshot that the stream brings, by its name on the source.' }),
+  state: z.string().meta({ description: 'The phase of the receive; `done` or `failed` in the final events.' }),
+  received: bytesSchema.meta({ description: 'Bytes received, as transmitted.' }),
+  consumed: bytesSchema.meta({ description: 'Bytes written to `zfs receive`, as transmitted.' }),
+  started: timeSchema.meta({ description: 'When it started.' }),
+  seconds: z.number().nonnegative().meta({ description: 'Seconds since then.' }),
 });
 
 export const transferRequestSchema = z.strictObject({ transfer: idSchema });

@@ -26,36 +26,44 @@ export function secondsOf(text: string): number | undefined {
 
 const isNumber = (text: string): boolean => /^\d+(?:\.\d+)?$/.test(text);
 
+export type Unit = 'bytes' | 'bytes per second' | 'seconds' | 'minutes' | 'hours';
+
+/** The schemas of numbers with a unit, with the range of the number; the reference pages show them. */
+export const quantities = z.registry<{ unit: Unit; min: number | null; max: number | null }>();
+
 /**
  * A number, or a text that `parse` converts to a number.
  * @param words the allowed forms, for the error
  */
-const orText = (schema: z.ZodNumber, parse: (text: string) => number | undefined, words: string) =>
-  z.union([
-    schema,
-    z
-      .string(words)
-      .transform((text, context) => {
-        const value = isNumber(text) ? Number(text) : parse(text);
-        if (value !== undefined) return value;
-        context.addIssue({ code: 'custom', message: words, input: text });
-        return z.NEVER;
-      })
-      .pipe(schema),
-  ]);
+const orText = (number: z.ZodNumber, unit: Unit, parse: (text: string) => number | undefined, words: string) =>
+  z
+    .union([
+      number,
+      z
+        .string(words)
+        .transform((text, context) => {
+          const value = isNumber(text) ? Number(text) : parse(text);
+          if (value !== undefined) return value;
+          context.addIssue({ code: 'custom', message: words, input: text });
+          return z.NEVER;
+        })
+        .pipe(number),
+    ])
+    .register(quantities, { unit, min: number.minValue, max: number.maxValue });
 
 export const rateWords = 'bytes per second, at least 1K, as in 500K, 10M, 1G, 100Mbit';
 
 /** Bytes per second. */
-export const rate = orText(z.number().int().min(1024), bytesOf, rateWords);
+export const rate = orText(z.number().int().min(1024), 'bytes per second', bytesOf, rateWords);
 
 /** @param schema the allowed numbers of bytes */
-export const size = (schema: z.ZodNumber) => orText(schema, bytesOf, 'bytes, as in 500M, 16G');
+export const size = (schema: z.ZodNumber) => orText(schema, 'bytes', bytesOf, 'bytes, as in 500M, 16G');
 
 /** @param schema the allowed numbers, in units of `unit` seconds; a number without a unit has this unit */
 export const duration = (schema: z.ZodNumber, unit: number, name: 'seconds' | 'minutes' | 'hours') =>
   orText(
     schema,
+    name,
     (text) => {
       const seconds = secondsOf(text);
       return seconds === undefined ? undefined : seconds / unit;
@@ -64,10 +72,12 @@ export const duration = (schema: z.ZodNumber, unit: number, name: 'seconds' | 'm
   );
 
 const flags: Record<string, boolean> = { on: true, yes: true, true: true, off: false, no: false, false: false };
-const flagWords = 'on or off, yes or no, true or false';
+export const flagWords = 'on or off, yes or no, true or false';
 
 /** YAML 1.2 reads `yes` and `on` as text. */
-export const flag = z.union([
-  z.boolean(flagWords),
-  z.enum(Object.keys(flags) as [string, ...string[]], flagWords).transform((text) => flags[text] === true),
-]);
+export const flag = z
+  .union([
+    z.boolean(flagWords),
+    z.enum(Object.keys(flags) as [string, ...string[]], flagWords).transform((text) => flags[text] === true),
+  ])
+  .meta({ title: flagWords });

@@ -7,6 +7,7 @@ import {
   sendConfigSchema,
   timingConfigSchema,
 } from '../../schemas/config.ts';
+import { keyVariables } from '../../schemas/environment.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { faultOf, faultWords } from '../../schemas/issue-words.ts';
 import { datasetSchema, hostSchema } from '../../schemas/names.ts';
@@ -67,6 +68,19 @@ function variable<S extends z.ZodType>(env: NodeJS.ProcessEnv, name: string, sch
   );
 }
 
+/** The keys of a section that variables replace, with their values. @throws ZpsendError BAD_REQUEST */
+function keysIn(
+  env: NodeJS.ProcessEnv,
+  of: string,
+  keys: Readonly<Record<string, z.ZodType>>,
+): Record<string, unknown> {
+  const values = Object.entries(keyVariables).map(([name, [section, key]]) => {
+    const schema = section === of ? keys[key] : undefined;
+    return [key, schema && variable(env, name, schema)] as const;
+  });
+  return Object.fromEntries(values.filter(([, value]) => value !== undefined));
+}
+
 /** The configuration of a file. @throws ZpsendError BAD_REQUEST naming the path, what was found and what is allowed */
 function readConfig(path: string): Config {
   const parsed = check(readYaml(path));
@@ -86,29 +100,16 @@ export function hostWithoutConfig(env: NodeJS.ProcessEnv): string | undefined {
 export function loadSettings(env: NodeJS.ProcessEnv, paths: readonly string[] = configPaths): Settings {
   const path = configPath(env, paths);
   const file = path === undefined ? configSchema.parse({}) : readConfig(path);
-  const { shape: receive } = receiveConfigSchema;
-  const { shape: send } = sendConfigSchema;
-  const { shape: timing } = timingConfigSchema;
   const merged = check({
     ...file,
     machineId: env.ZPSEND_MACHINE_ID || file.machineId,
     receive: {
       ...file.receive,
       ...(env.ZPSEND_ALLOW !== undefined && { allow: parseAllow(env.ZPSEND_ALLOW) }),
-      maxConcurrent: variable(env, 'ZPSEND_MAX_CONCURRENT', receive.maxConcurrent) ?? file.receive.maxConcurrent,
-      bwlimit: variable(env, 'ZPSEND_BWLIMIT', receive.bwlimit) ?? file.receive.bwlimit,
-      holdNewest: variable(env, 'ZPSEND_HOLD_NEWEST', receive.holdNewest) ?? file.receive.holdNewest,
+      ...keysIn(env, 'receive', receiveConfigSchema.shape),
     },
-    send: {
-      ...file.send,
-      parallel: variable(env, 'ZPSEND_PARALLEL', send.parallel) ?? file.send.parallel,
-      bookmarks: variable(env, 'ZPSEND_BOOKMARKS', send.bookmarks) ?? file.send.bookmarks,
-    },
-    timing: {
-      lockSeconds: variable(env, 'ZPSEND_LOCK_SECONDS', timing.lockSeconds) ?? file.timing.lockSeconds,
-      silenceSeconds: variable(env, 'ZPSEND_SILENCE_SECONDS', timing.silenceSeconds) ?? file.timing.silenceSeconds,
-      patienceSeconds: variable(env, 'ZPSEND_PATIENCE_SECONDS', timing.patienceSeconds) ?? file.timing.patienceSeconds,
-    },
+    send: { ...file.send, ...keysIn(env, 'send', sendConfigSchema.shape) },
+    timing: { ...file.timing, ...keysIn(env, 'timing', timingConfigSchema.shape) },
   });
   if (!merged.success) throw new ZpsendError('BAD_REQUEST', `the environment is not valid:\n${problems(merged.error)}`);
   const name = env.ZPSEND_HOST || merged.data.host || ownHost();

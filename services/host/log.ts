@@ -99,7 +99,8 @@ const refused = (variable: string, found: string, allowed: string): ZpsendError 
  * @throws ZpsendError BAD_REQUEST for anything else
  */
 export function openLog(host: string, env: NodeJS.ProcessEnv): Log {
-  const { ZPSEND_LOG: form = '', ZPSEND_LOG_LEVEL: level = 'info' } = env;
+  const { ZPSEND_LOG: form = '' } = env;
+  const level = env.ZPSEND_LOG_LEVEL || 'info';
   if (!['', 'json', 'people'].includes(form)) throw refused('ZPSEND_LOG', form, 'json, people');
   if (!(level in pino.levels.values))
     throw refused('ZPSEND_LOG_LEVEL', level, Object.keys(pino.levels.values).join(', '));

@@ -44,7 +44,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 test('the package has the compiled files, and nothing for development', () => {
   const kept =
-    /^(dist\/(bin|cli|lib|schemas|services|tools)\/.*\.js|dist\/(bin|services)\/[\w/]+\.cjs|dist\/services\/\w+\/package\.json|dist\/tools\/zfs-simulator\/bin\/\w+|dist\/schemas\/zpsend\.schema\.json|docs\/.*\.md|deploy\/.*\.(md|conf|json|service|sh|xml))$/;
+    /^(dist\/(bin|cli|lib|schemas|services|tools)\/.*\.js|dist\/(bin|services)\/[\w/]+\.cjs|dist\/services\/\w+\/package\.json|dist\/tools\/zfs-simulator\/bin\/\w+|dist\/schemas\/zpsend\.schema\.json|docs\/.*\.md|deploy\/.*\.(md|conf|json|service|sh|xml)|deploy\/zpsend\.yaml)$/;
   const linked = ['ARCHITECTURE.md', 'CONTRIBUTING.md', 'tools/zfs-simulator/README.md'];
   const papers = ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', ...linked];
   expect(files.filter((path) => !kept.test(path) && !papers.includes(path))).toEqual([]);

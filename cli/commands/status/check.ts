@@ -3,7 +3,15 @@ import { counted, duration, errorCell } from '../../output/format.ts';
 import { sortRows, targetOf } from '../../output/replication.ts';
 
 /** The exit statuses of a monitoring plugin (Nagios, Icinga). */
-const outcomes = { OK: 0, WARNING: 1, CRITICAL: 2, UNKNOWN: 3 } as const;
+export const outcomes = { OK: 0, WARNING: 1, CRITICAL: 2, UNKNOWN: 3 } as const;
+
+/** What each of them means, for docs/reference/exit-codes.md. */
+export const outcomeMeanings: Readonly<Record<keyof typeof outcomes, string>> = {
+  OK: 'No row is failed, stale or silent.',
+  WARNING: 'Some rows are stale or silent.',
+  CRITICAL: 'Some rows are failed.',
+  UNKNOWN: 'No replication is recorded, or the state could not be read.',
+};
 
 /** The output line and the exit status of a check. */
 export interface Check {

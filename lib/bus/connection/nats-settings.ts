@@ -1,3 +1,4 @@
+import { type NatsVariable, natsVariables } from '../../../schemas/environment.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { NatsConfig } from '../../../schemas/nats.ts';
 import { serversIn } from './server-url.ts';
@@ -84,33 +85,21 @@ function withToken(settings: NatsSettings): NatsSettings {
   return { ...settings, user: undefined, ...(!token && !tokenFile && { token: user }) };
 }
 
-/** The variables of the `nats` CLI for the server and the identity. */
-const natsVariables = {
-  url: 'NATS_URL',
-  user: 'NATS_USER',
-  password: 'NATS_PASSWORD',
-  token: 'NATS_TOKEN',
-  creds: 'NATS_CREDS',
-  nkey: 'NATS_NKEY',
-  jwt: 'NATS_JWT',
-  seed: 'NATS_SEED',
-  ca: 'NATS_CA',
-  cert: 'NATS_CERT',
-  key: 'NATS_KEY',
-} as const satisfies Partial<Record<keyof NatsSettings, string>>;
+/** The setting of each variable of the `nats` CLI. */
+const fields: Record<NatsVariable, { readonly field: keyof NatsSettings }> = natsVariables;
 
 export const contextVariable = 'NATS_CONTEXT';
 
 /** Does the environment set the server or the identity? */
 export const saysNats = (env: NodeJS.ProcessEnv): boolean =>
-  [...Object.values(natsVariables), contextVariable].some((name) => Boolean(env[name]));
+  [...Object.keys(fields), contextVariable].some((name) => Boolean(env[name]));
 
 /** The settings of the environment variables; an empty variable counts as unset. */
 export function settingsFromVariables(env: NodeJS.ProcessEnv): NatsSettings {
   if (env.NATS_SOCKS_PROXY) {
     throw new ZpsendError('BAD_REQUEST', 'NATS_SOCKS_PROXY: zpsend does not support a proxy; unset it');
   }
-  const entries = Object.entries(natsVariables).map(([field, name]) => [field, env[name] || undefined]);
+  const entries = Object.entries(fields).map(([name, { field }]) => [field, env[name] || undefined]);
   return { ...Object.fromEntries(entries), inboxPrefix: env.ZPSEND_INBOX_PREFIX || undefined };
 }
 
