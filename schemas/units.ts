@@ -26,7 +26,7 @@ export function secondsOf(text: string): number | undefined {
 
 const isNumber = (text: string): boolean => /^\d+(?:\.\d+)?$/.test(text);
 
-export type Unit = 'bytes' | 'bytes per second' | 'seconds' | 'minutes' | 'hours';
+type Unit = 'bytes' | 'bytes per second' | 'seconds' | 'minutes' | 'hours';
 
 /** The schemas of numbers with a unit, with the range of the number; the reference pages show them. */
 export const quantities = z.registry<{ unit: Unit; min: number | null; max: number | null }>();

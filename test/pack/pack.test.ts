@@ -44,11 +44,14 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 test('the package has the compiled files, and nothing for development', () => {
   const kept =
-    /^(dist\/(bin|cli|lib|schemas|services|tools)\/.*\.js|dist\/(bin|services)\/[\w/]+\.cjs|dist\/services\/\w+\/package\.json|dist\/tools\/zfs-simulator\/bin\/\w+|dist\/schemas\/zpsend\.schema\.json|docs\/.*\.md|deploy\/.*\.(md|conf|json|service|sh|xml)|deploy\/zpsend\.yaml)$/;
+    /^(dist\/(bin|cli|lib|schemas|services|tools)\/.*\.js|dist\/(bin|services)\/[\w/]+\.cjs|dist\/services\/\w+\/package\.json|dist\/tools\/zfs-simulator\/bin\/\w+|dist\/schemas\/zpsend\.schema\.json|dist\/man\/man[15]\/zpsend[\w.-]*\.[15]|docs\/.*\.md|deploy\/.*\.(md|conf|json|service|sh|xml)|deploy\/zpsend\.yaml)$/;
   const linked = ['ARCHITECTURE.md', 'CONTRIBUTING.md', 'tools/zfs-simulator/README.md'];
   const papers = ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', ...linked];
   expect(files.filter((path) => !kept.test(path) && !papers.includes(path))).toEqual([]);
   expect(files).toEqual(expect.arrayContaining([...papers, 'dist/bin/zpsend.cjs', 'dist/schemas/zpsend.schema.json']));
+  expect(files).toEqual(
+    expect.arrayContaining(['dist/man/man1/zpsend-send.1', 'dist/man/man5/zpsend.yaml.5', 'deploy/zpsend.yaml']),
+  );
 });
 
 test('the installed command is a Node script that prints its version', async () => {

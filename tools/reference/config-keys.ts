@@ -156,5 +156,7 @@ const keysOf = ({ shape }: z.ZodObject, prefix: string): ConfigKey[] =>
 /** All keys of the configuration file, in the order of the schema. */
 export const configKeys = (): ConfigKey[] => keysOf(configSchema, '');
 
+export const capital = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
+
 /** A key with all keys inside it. */
 export const withInner = (key: ConfigKey): ConfigKey[] => [key, ...key.inner.flatMap(withInner)];

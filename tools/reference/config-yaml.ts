@@ -1,9 +1,9 @@
-import { type ConfigKey, configKeys, withInner } from './config-keys.ts';
+import { type ConfigKey, capital, configKeys, withInner } from './config-keys.ts';
 
 const width = 100;
 
 /** Lines of at most `most` characters. */
-export function wrapped(text: string, most: number): string[] {
+function wrapped(text: string, most: number): string[] {
   const lines: string[] = [];
   for (const word of text.split(' ')) {
     const last = lines.at(-1);
@@ -45,8 +45,6 @@ function linesOf(key: ConfigKey, indent: string, isActive: (path: string) => boo
     `${indent}${isActive(path) ? '' : '#'}${setting}`,
   ];
 }
-
-const capital = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
 
 /**
  * A configuration file with every key: its description, and a setting with its default, or with an example.

@@ -23,16 +23,16 @@ ${madeFrom('schemas/config.ts', 'schemas/policy.ts', 'schemas/request.ts', 'sche
 Each value is the default of its key, or an example. [deploy/zpsend.yaml](../../deploy/zpsend.yaml) is the same file with all settings in comments.
 `;
 
-const units = `
-## Units
-
-| value | forms |
-|---|---|
-| bytes | a number, or \`500M\`, \`16G\`, \`1T\` in powers of 1024, as in zfs(8) |
-| bytes per second | a number, or \`500K\`, \`10M\`, \`10MiB/s\` in powers of 1024; \`100Mbit\` in powers of 1000 |
-| seconds, minutes, hours | a number in that unit, or \`90s\`, \`2m\`, \`1h30m\`, \`7d\` |
-| name pattern | \`*\` and \`?\` match within one element of a name, \`**\` across elements |
-`;
+/** The forms of values with a unit, and of patterns. */
+export const unitRows: readonly (readonly [string, string])[] = [
+  ['bytes', 'a number, or `500M`, `16G`, `1T` in powers of 1024, as in zfs(8)'],
+  [
+    'bytes per second',
+    'a number, or `500K`, `10M`, `10MiB/s` in powers of 1024; `100Mbit` in powers of 1000, as for networks',
+  ],
+  ['seconds, minutes, hours', 'a number in that unit, or `90s`, `2m`, `1h30m`, `7d`'],
+  ['name pattern', '`*` and `?` match within one element of a name, `**` across elements'],
+];
 
 const anchor = (path: string): string => `#${path.toLowerCase().replaceAll(/[^a-z0-9]/g, '')}`;
 
@@ -55,7 +55,7 @@ function sectionsOf({ path, description, shape, inner }: ConfigKey): string {
 export function configurationPage(): string {
   const keys = configKeys();
   return [
-    `${introduction}\n\`\`\`yaml\n${exampleConfig()}\`\`\`\n${units}`,
+    `${introduction}\n\`\`\`yaml\n${exampleConfig()}\`\`\`\n\n## Units\n\n${tableOf(['value', 'forms'], unitRows)}`,
     `\n## Keys\n\n${tableOfKeys(keys)}`,
     ...keys.map(sectionsOf),
   ].join('');

@@ -32,7 +32,7 @@ const rowOf = ([name, { means, default: initial = '', replaces, example }]: [str
 ];
 
 /** The variables that replace a key, with the texts of the key. */
-export function keyRows(): [string, Row][] {
+function keyRows(): [string, Row][] {
   const keys = new Map<string, ConfigKey>(
     configKeys()
       .flatMap(withInner)
@@ -54,6 +54,15 @@ const natsRows = (): [string, Row][] =>
 
 const tableOfVariables = (rows: readonly [string, Row][]): string =>
   tableOf(['variable', 'meaning', 'default', 'replaces'], rows.map(rowOf));
+
+/** All variables, with their texts. */
+export const variableRows = (): [string, Row][] => [
+  ...Object.entries<Row>(zpsendVariables),
+  ...keyRows(),
+  ...natsRows(),
+  ...Object.entries<Row>(otherNatsVariables),
+  ...Object.entries<Row>(otherVariables),
+];
 
 /** docs/reference/environment.md: every variable, and where NATS is found. */
 export const environmentPage = (): string =>

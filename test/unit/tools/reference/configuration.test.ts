@@ -55,7 +55,10 @@ test('configuration.md has every key, with its default', () => {
   const page = configurationPage();
   const lacks = keys.filter(({ name, default: initial, isRequired }) => {
     const shown = isRequired ? 'required' : initial === undefined ? '' : `\`${initial}\``;
-    const row = new RegExp(`^\\| \\[?\`${name}\`(?:\\]\\(#[a-z]+\\))? \\| [^|]+ \\| ${shown.replaceAll(/[^\w ]/g, '\\$&')} \\| `, 'm');
+    const row = new RegExp(
+      `^\\| \\[?\`${name}\`(?:\\]\\(#[a-z]+\\))? \\| [^|]+ \\| ${shown.replaceAll(/[^\w ]/g, '\\$&')} \\| `,
+      'm',
+    );
     return !row.test(page);
   });
   expect(lacks.map(({ path }) => path)).toEqual([]);
