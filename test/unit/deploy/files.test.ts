@@ -189,8 +189,8 @@ describe('the compose file', () => {
     expect(volumes).toHaveProperty(places.get('/var/lib/nats') ?? '');
   });
 
-  test('the README describes every variable of zpsend that it sets', () => {
-    const known = text('README.md');
+  test('the reference describes every variable of zpsend that it sets', () => {
+    const known = text('docs/reference/environment.md');
     for (const name of Object.keys(receiver?.environment ?? {})) expect(known).toContain(`\`${name}\``);
   });
 });
