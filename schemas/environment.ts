@@ -88,6 +88,15 @@ export const keyVariables = {
   ZPSEND_PATIENCE_SECONDS: ['timing', 'patienceSeconds'],
 } as const satisfies Record<string, readonly ['receive' | 'send' | 'timing', string]>;
 
+/** The variable of each key that one replaces, by the path of the key (`send.parallel`). */
+export const variableOfKey: ReadonlyMap<string, string> = new Map([
+  ...Object.entries(natsVariables).map(([name, { field }]) => [`nats.${field}`, name] as const),
+  ...Object.entries(zpsendVariables).flatMap(([name, variable]) =>
+    'replaces' in variable ? [[variable.replaces, name] as const] : [],
+  ),
+  ...Object.entries(keyVariables).map(([name, path]) => [path.join('.'), name] as const),
+]);
+
 /** The places of the NATS settings, in order: each setting comes from the first that has it. */
 export const natsOrder: readonly string[] = [
   '`NATS_*` of the environment. If none is set: `NATS_*` of the file `/etc/zpsend/env` (`ZPSEND_ENV_FILE`).',

@@ -80,6 +80,21 @@ export const doctorOutputSchema = z.strictObject({
   notRepaired: z.array(notRepairedSchema),
 });
 
+/** `zpsend config show --json` */
+export const configOutputSchema = z.strictObject({
+  settings: z.array(
+    z.strictObject({
+      /** `send.parallel` */
+      key: z.string(),
+      /** Absent if nothing sets it. */
+      value: z.unknown().optional(),
+      /** `default`, `file PATH`, the name of a variable, or a NATS context. */
+      source: z.string(),
+    }),
+  ),
+});
+
+export type ConfigOutput = z.infer<typeof configOutputSchema>;
 export type HostsOutput = z.infer<typeof hostsOutputSchema>;
 export type StatusOutput = z.infer<typeof statusOutputSchema>;
 export type LocksOutput = z.infer<typeof locksOutputSchema>;

@@ -51,13 +51,15 @@ const orText = (number: z.ZodNumber, unit: Unit, parse: (text: string) => number
     ])
     .register(quantities, { unit, min: number.minValue, max: number.maxValue });
 
-export const rateWords = 'bytes per second, at least 1K, as in 500K, 10M, 1G, 100Mbit';
+const sizeUnits = 'K, M, G, T or P';
+export const rateWords = `bytes per second, at least 1K, with ${sizeUnits}, or Kbit, Mbit or Gbit, as in 500K, 10M, 100Mbit`;
 
 /** Bytes per second. */
 export const rate = orText(z.number().int().min(1024), 'bytes per second', bytesOf, rateWords);
 
 /** @param schema the allowed numbers of bytes */
-export const size = (schema: z.ZodNumber) => orText(schema, 'bytes', bytesOf, 'bytes, as in 500M, 16G');
+export const size = (schema: z.ZodNumber) =>
+  orText(schema, 'bytes', bytesOf, `a number of bytes, or with ${sizeUnits}, as in 500M, 16G`);
 
 /** @param schema the allowed numbers, in units of `unit` seconds; a number without a unit has this unit */
 export const duration = (schema: z.ZodNumber, unit: number, name: 'seconds' | 'minutes' | 'hours') =>
@@ -68,7 +70,7 @@ export const duration = (schema: z.ZodNumber, unit: number, name: 'seconds' | 'm
       const seconds = secondsOf(text);
       return seconds === undefined ? undefined : seconds / unit;
     },
-    `a number of ${name}, or with a unit, as in 90s, 2m, 1h30m`,
+    `a number of ${name}, or with s, m, h or d, as in 90s, 2m, 1h30m`,
   );
 
 const flags: Record<string, boolean> = { on: true, yes: true, true: true, off: false, no: false, false: false };

@@ -5,5 +5,5 @@ import { usage } from '../exit-codes.ts';
 export function parseDuration(option: string, text: string): number {
   const seconds = secondsOf(text);
   if (seconds !== undefined) return seconds;
-  throw usage(`${option} ${text}: a duration is a number with a unit, as in 90s, 30m, 2h30m or 7d`);
+  throw usage(`${option} ${text}: a duration is a number with s, m, h or d, as in 90s, 30m, 2h30m or 7d`);
 }

@@ -91,11 +91,11 @@ export function readFleet(path: string): Fleet {
   const faults = parsed.success
     ? contradictions(parsed.data)
     : parsed.error.issues
-        .map(faultOf)
+        .map((issue) => faultOf(issue, fleetFileSchema))
         .map(
-          ({ path: at, words, found }): Contradiction => [
+          ({ path: at, words, found, isKey }): Contradiction => [
             at.map(String).join('.') || '(top)',
-            `${words}${shown(at, found)}`,
+            `${words}${isKey ? '' : shown(at, found)}`,
           ],
         );
   if (parsed.success && faults.length === 0) return parsed.data;

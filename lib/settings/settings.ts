@@ -29,8 +29,9 @@ const check = (value: unknown) => configSchema.safeParse(value, { reportInput: t
 
 /** One line for each problem: its path, the allowed values and the found one. */
 function problems(error: z.ZodError): string {
-  const lines = error.issues.map(faultOf).map(({ path, words, found }) => {
-    return `  ${path.map(String).join('.') || '(top)'}: ${words}; found ${shown(path, found)}`;
+  const faults = error.issues.map((issue) => faultOf(issue, configSchema));
+  const lines = faults.map(({ path, words, found, isKey }) => {
+    return `  ${path.map(String).join('.') || '(top)'}: ${words}${isKey ? '' : `; found ${shown(path, found)}`}`;
   });
   return lines.join('\n');
 }
@@ -81,9 +82,21 @@ function keysIn(
   return Object.fromEntries(values.filter(([, value]) => value !== undefined));
 }
 
+/** The configuration file as it was read. */
+export interface FileValue {
+  readonly path: string;
+  readonly value: unknown;
+}
+
+/** The existing configuration file, or the named one. @throws ZpsendError BAD_REQUEST */
+export function readConfigFile(env: NodeJS.ProcessEnv, paths: readonly string[] = configPaths): FileValue | undefined {
+  const path = configPath(env, paths);
+  return path === undefined ? undefined : { path, value: readYaml(path) };
+}
+
 /** The configuration of a file. @throws ZpsendError BAD_REQUEST naming the path, what was found and what is allowed */
-function readConfig(path: string): Config {
-  const parsed = check(readYaml(path));
+function checkedConfig({ path, value }: FileValue): Config {
+  const parsed = check(value);
   if (parsed.success) return parsed.data;
   throw new ZpsendError('BAD_REQUEST', `${path} is not a valid configuration:\n${problems(parsed.error)}`);
 }
@@ -97,9 +110,21 @@ export function hostWithoutConfig(env: NodeJS.ProcessEnv): string | undefined {
  * Settings from the environment, then from the YAML file (`ZPSEND_CONFIG`, or the existing one of `paths`).
  * @throws ZpsendError BAD_REQUEST naming the path, what was found and what is allowed
  */
-export function loadSettings(env: NodeJS.ProcessEnv, paths: readonly string[] = configPaths): Settings {
-  const path = configPath(env, paths);
-  const file = path === undefined ? configSchema.parse({}) : readConfig(path);
+export const loadSettings = (env: NodeJS.ProcessEnv, paths: readonly string[] = configPaths): Settings =>
+  settingsOf(readConfigFile(env, paths), env, paths[0]);
+
+/**
+ * The same of a file that was read.
+ * @param standard the file to write a setting to, if there is none
+ * @throws ZpsendError BAD_REQUEST naming the path, what was found and what is allowed
+ */
+export function settingsOf(
+  found: FileValue | undefined,
+  env: NodeJS.ProcessEnv,
+  standard: string | undefined = configPaths[0],
+): Settings {
+  const path = found?.path;
+  const file = found === undefined ? configSchema.parse({}) : checkedConfig(found);
   const merged = check({
     ...file,
     machineId: env.ZPSEND_MACHINE_ID || file.machineId,
@@ -117,7 +142,7 @@ export function loadSettings(env: NodeJS.ProcessEnv, paths: readonly string[] = 
   if (!host.success) {
     throw new ZpsendError(
       'BAD_REQUEST',
-      `the host name ${JSON.stringify(name)} is not one subject token (letters, digits, "_", "-"); set ZPSEND_HOST, or "host:" in ${path ?? paths[0]}`,
+      `the host name ${JSON.stringify(name)} is not one subject token (letters, digits, "_", "-"); set ZPSEND_HOST, or "host:" in ${path ?? standard}`,
     );
   }
   const { machineId } = merged.data;

@@ -1,7 +1,7 @@
 import { stringify } from 'yaml';
 import { z } from 'zod';
 import { configSchema } from '../../schemas/config.ts';
-import { keyVariables, natsVariables, zpsendVariables } from '../../schemas/environment.ts';
+import { variableOfKey } from '../../schemas/environment.ts';
 import { flagWords, quantities } from '../../schemas/units.ts';
 
 /** A key of the configuration file. */
@@ -118,15 +118,6 @@ function yamlOf(value: unknown, schema: z.ZodType): string {
   return stringify(value, { collectionStyle: 'flow', lineWidth: 0 }).trim();
 }
 
-/** The variable of each key, by the path of the key. */
-const variables: ReadonlyMap<string, string> = new Map([
-  ...Object.entries(natsVariables).map(([name, { field }]) => [`nats.${field}`, name] as const),
-  ...Object.entries(zpsendVariables).flatMap(([name, variable]) =>
-    'replaces' in variable ? [[variable.replaces, name] as const] : [],
-  ),
-  ...Object.entries(keyVariables).map(([name, path]) => [path.join('.'), name] as const),
-]);
-
 function keyOf(name: string, path: string, schema: z.ZodType): ConfigKey {
   const inner = innermost(schema);
   const shape = inner instanceof z.ZodObject ? 'section' : objectIn(inner) ? 'list' : 'value';
@@ -144,7 +135,7 @@ function keyOf(name: string, path: string, schema: z.ZodType): ConfigKey {
     default: initial,
     isRequired: !absent.success,
     example: isShown && !isEmpty ? initial : example === undefined ? undefined : yamlOf(example, schema),
-    variable: variables.get(path),
+    variable: variableOfKey.get(path),
     shape,
     inner: object ? keysOf(object, shape === 'section' ? `${path}.` : `${path}[].`) : [],
   };

@@ -31,7 +31,7 @@ export interface Layer {
 }
 
 /** Fields that are valid only together come from one source: half an identity is useless. */
-const parts = {
+export const parts = {
   server: ['url'],
   identity: ['user', 'password', 'passwordFile', 'token', 'tokenFile', 'creds', 'nkey', 'jwt', 'seed'],
   certificate: ['cert', 'key'],

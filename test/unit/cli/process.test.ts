@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { errorReplySchema } from '../../../schemas/errors.ts';
+import { configOutputSchema } from '../../../schemas/output.ts';
 import { planReplySchema } from '../../../schemas/plan.ts';
 import { codesOf, mentions } from '../../support/mentions.ts';
 import { program } from '../../support/program.ts';
@@ -248,6 +249,20 @@ receive: { allow: [{ from: smos-02, into: tank }] }`;
     });
   });
 
+  it('notes a variable that seems misspelt', async () => {
+    const { exitCode, stdout } = await execa(process.execPath, [program, 'config', 'check'], {
+      reject: false,
+      env: {
+        NATS_URL: '',
+        NATS_CONTEXT: '',
+        ZPSEND_HOST: 'smos-01',
+        ZPSEND_ENV_FILE: '/dev/null',
+        ZPSEND_PARALEL: '3',
+      },
+    });
+    expect([exitCode, stdout]).toEqual([0, mentions('note', 'ZPSEND_PARALEL', 'ZPSEND_PARALLEL')]);
+  });
+
   it('notes a rule of send.allow that denies the host what a rule above allows', async () => {
     const yaml = 'send: { allow: [{ dataset: a, to: b }, { dataset: a/vm, to: b, from: c }] }';
     const { exitCode, stdout } = await check(file('taken.yaml', yaml));
@@ -258,7 +273,7 @@ receive: { allow: [{ from: smos-02, into: tank }] }`;
   });
 
   it.each([
-    ['an unknown key', 'recieve: {}', '"recieve"'],
+    ['an unknown key', 'recieve: {}', 'did you mean receive?'],
     ['a key file that is missing', 'nats: { nkey: /nowhere.nk }', '/nowhere.nk'],
     [
       'policies that form a loop, as a service does',
@@ -269,6 +284,49 @@ receive: { allow: [{ from: smos-02, into: tank }] }`;
     const { exitCode, stdout, stderr } = await check(file('bad.yaml', yaml));
     expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
     expect([codesOf(stderr), stderr]).toEqual([['BAD_REQUEST'], mentions(fact)]);
+  });
+});
+
+describe('zpsend config show', () => {
+  const show = (...args: string[]) =>
+    execa(process.execPath, [program, 'config', 'show', ...args], {
+      reject: false,
+      env: {
+        NATS_URL: 'nats://ann:s3cret@hub',
+        NATS_CONTEXT: '',
+        ZPSEND_HOST: 'smos-01',
+        ZPSEND_ENV_FILE: '/dev/null',
+      },
+    });
+
+  it('prints a line for each value with its source, and no secret', async () => {
+    const path = file('shown.yaml', 'nats: { url: "nats://b", token: s3cret, ca: /ca.pem }\nsend: { parallel: 3 }');
+    const { exitCode, stdout } = await show(path);
+    expect(exitCode).toBe(0);
+    const lines = stdout.split('\n');
+    expect(lines).toContain('host  smos-01  ZPSEND_HOST');
+    expect(lines).toContain(`send.parallel  3  file ${path}`);
+    expect(lines).toContain('timing.lockSeconds  30  default');
+    expect(lines).toContain('nats.url  nats://hub  NATS_URL');
+    expect(lines).toContain('nats.password  (set)  NATS_URL');
+    expect(lines).toContain(`nats.ca  /ca.pem  file ${path}`);
+    expect(stdout).not.toContain('s3cret');
+  });
+
+  it('prints the same as JSON', async () => {
+    const { stdout } = await show('--json', file('shown.yaml', 'send: { parallel: 3 }'));
+    const { settings } = configOutputSchema.parse(JSON.parse(stdout));
+    expect(settings).toContainEqual({
+      key: 'send.parallel',
+      value: 3,
+      source: mentions('file', join(folder, 'shown.yaml')),
+    });
+    expect(stdout).not.toContain('s3cret');
+  });
+
+  it('refuses an invalid file with exit status 2', async () => {
+    const { exitCode, stderr } = await show(file('bad.yaml', 'recieve: {}'));
+    expect([exitCode, codesOf(stderr)]).toEqual([2, ['BAD_REQUEST']]);
   });
 });
 

@@ -28,7 +28,8 @@ test('a fleet with servers, admins and hosts is valid', () => {
 });
 
 test.each<[string, object, RegExp]>([
-  ['an unknown field', { ...good, host: {} }, /\(top\): .*"host"/],
+  ['an unknown field', { ...good, host: {} }, /\(top\): .*"host": did you mean hosts\?/],
+  ['a size without a unit', { ...good, buckets: { storeSize: '9X' } }, /buckets\.storeSize: .*K, M, G.*found "9X"/],
   [
     'an invalid key',
     { ...good, admins: { ops: { nkey: 'UX' } } },

@@ -96,7 +96,7 @@ timing: { lockSeconds: 10 }
   });
 
   test.each<[string, string, (string | number)[]]>([
-    ['an unknown key', 'receive: { alow: [] }', ['receive', '"alow"']],
+    ['an unknown key', 'receive: { alow: [] }', ['receive', '"alow"', 'did you mean allow?']],
     ['a wrong type', 'receive: { maxConcurrent: many }', ['receive.maxConcurrent', 'number', '"many"']],
     ['a number out of range', 'timing: { lockSeconds: 0 }', ['timing.lockSeconds', '>=1', 0]],
     ['a bad rule', 'receive: { allow: [{ from: a.b, into: tank }] }', ['receive.allow.0.from', '"a.b"']],
@@ -217,11 +217,12 @@ timing: { lockSeconds: 2m, silenceSeconds: 20, patienceSeconds: 1h30m }
   });
 
   test.each<[string, (string | number)[]]>([
-    ['receive: { bwlimit: fast }', ['receive.bwlimit', '1K', '500K', '"fast"']],
+    ['receive: { bwlimit: fast }', ['receive.bwlimit', '1K', 'Mbit', '500K', '"fast"']],
     ['receive: { bwlimit: 1 }', ['receive.bwlimit', '>=1024', 1]],
     ['receive: { bwlimit: 100B }', ['receive.bwlimit', '>=1024', 100]],
     ['receive: { holdNewest: perhaps }', ['receive.holdNewest', 'on', 'off', '"perhaps"']],
-    ['timing: { lockSeconds: 2 minutes }', ['timing.lockSeconds', '90s', '1h30m', '"2 minutes"']],
+    ['timing: { lockSeconds: 2 minutes }', ['timing.lockSeconds', 's, m, h or d', '90s', '1h30m', '"2 minutes"']],
+    ['send: { store: { maxBytes: 1X } }', ['send.store.maxBytes', 'K, M, G, T or P', '"1X"']],
     ['timing: { lockSeconds: 2h }', ['timing.lockSeconds', '<=3600', 7200]],
     ['send: { policies: [{ dataset: a/b, to: { hots: c } }] }', ['send.policies.0.to', 'host', '"hots"']],
   ])('%s is refused in words', (yaml, facts) => expect(refusal(yaml)).toEqual(mentions(...facts)));

@@ -1,0 +1,23 @@
+import { expect, test } from 'vitest';
+import { misspeltVariables } from '../../../../lib/settings/variables.ts';
+import { configSchema } from '../../../../schemas/config.ts';
+import { variableOfKey } from '../../../../schemas/environment.ts';
+import { keyPaths } from '../../../../schemas/schema-keys.ts';
+
+test('each variable sets a key of the schema', () => {
+  const keys = keyPaths(configSchema).map((path) => path.join('.'));
+  for (const key of variableOfKey.keys()) expect(keys).toContain(key);
+});
+
+test.each<[string, string[]]>([
+  ['ZPSEND_PARALEL', ['ZPSEND_PARALLEL']],
+  ['zpsend_parallel', ['ZPSEND_PARALLEL']],
+  ['ZPSEND_CONIFG', ['ZPSEND_CONFIG']],
+  ['NATS_CRED', ['NATS_CREDS']],
+])('%s is misspelt', (name, meant) => {
+  expect(misspeltVariables({ [name]: '1' })).toEqual([{ name, meant }]);
+});
+
+test.each(['ZPSEND_PARALLEL', 'NATS_URL', 'ZPSEND_TEST_BUNDLE', 'NATS_SERVER_BIN', 'PATH'])('%s is not', (name) => {
+  expect(misspeltVariables({ [name]: '1' })).toEqual([]);
+});
