@@ -41,7 +41,7 @@ const parts = {
   receiver: { at: 'services/receiver/', may: [...libraries, 'host'], npm: ['pino', 'yaml', 'zod'], node: true },
   sender: { at: 'services/sender/', may: [...libraries, 'host'], npm: ['p-limit', 'pino', 'yaml', 'zod'], node: true },
   demo: {
-    at: 'cli/(commands/demo/|client/private-sender[.])',
+    at: 'cli/(commands/demo/|client/private-sender[.]|output/pager[.])',
     may: [...commands, 'cli'],
     npm: ['commander', 'execa', 'pino', 'yaml', 'zod'],
     node: 'processes',

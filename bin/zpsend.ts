@@ -17,7 +17,8 @@ async function environment(): Promise<ProgramEnvironment | undefined> {
     return programEnvironment(process.env, saysNats);
   } catch (error) {
     const { code, message } = ZpsendError.from(error);
-    process.stderr.write(`zpsend: ${code}: ${message}\n`);
+    // a shell would print it into the line that is being typed
+    if (process.argv[2] !== '__complete') process.stderr.write(`zpsend: ${code}: ${message}\n`);
     return undefined;
   }
 }
@@ -26,6 +27,7 @@ async function environment(): Promise<ProgramEnvironment | undefined> {
 function localOf(env: NodeJS.ProcessEnv): Local {
   return {
     zfsFacts: async (host) => (await import('../services/host/zfs-facts.ts')).localZfsFacts(host, env),
+    zfsNames: async (dataset, ms) => (await import('../lib/zfs/names.ts')).listNames(env, dataset, ms),
     validate: async (settings) => (await import('../services/sender/service.ts')).sender(true).check?.(settings),
   };
 }

@@ -11,6 +11,8 @@ import type { Io } from './output/terminal.ts';
 export interface Local {
   /** ZFS and the pools here. @param host this host's name in messages */
   zfsFacts(host: string): Promise<Pick<Info, 'zfs' | 'zfsError' | 'pools'>>;
+  /** The datasets here, or the snapshots of one. @param ms time limit in milliseconds */
+  zfsNames(dataset: string | undefined, ms: number): Promise<string[]>;
   /** The checks of a service before it starts that no schema can make. @throws ZpsendError BAD_REQUEST */
   validate(settings: Settings): Promise<void>;
 }

@@ -3,10 +3,12 @@ import type { ProgramEnvironment } from '../lib/settings/environment-file.ts';
 import { version } from '../lib/settings/version.ts';
 import { asZpsendError } from './args/usage-error.ts';
 import { addAbort } from './commands/abort.ts';
+import { addCompletion, complete, hiddenCommand } from './commands/completion/command.ts';
 import { addConfig } from './commands/config.ts';
 import { addDemo } from './commands/demo/command.ts';
 import { addDeploy } from './commands/deploy/command.ts';
 import { addDoctor } from './commands/doctor/command.ts';
+import { addHelp, topicList } from './commands/help/command.ts';
 import { addHosts } from './commands/hosts/command.ts';
 import { addLocks } from './commands/locks.ts';
 import { addPlan } from './commands/plan.ts';
@@ -29,7 +31,7 @@ const groups = {
   'Hosts:': [addHosts, addSnapshots, addStore, addLocks, addPolicies, addWatch],
   'Setup:': [addDemo, addDoctor, addConfig, addDeploy],
   'Services:': [addSender, addReceiver],
-  'Commands:': [addVersion],
+  'Commands:': [addCompletion, addVersion, addHelp],
 };
 
 /**
@@ -54,6 +56,7 @@ export async function main(argv: string[], program: ProgramEnvironment, local: L
       },
   };
   const root = commandLine(cli);
+  if (argv[0] === hiddenCommand) return complete(root, cli);
   try {
     await root.parseAsync(argv, { from: 'user' });
     return status;
@@ -72,11 +75,15 @@ export function commandLine(cli: Cli): Command {
     .description('Replicate ZFS snapshots from host to host over NATS.')
     .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
-    .helpCommand('help [command]', 'print the help of a command')
+    .helpCommand(false)
     .exitOverride()
     // main reports each error once
     .configureOutput({ outputError: () => {} })
-    .configureHelp({ subcommandTerm: (command) => command.name(), optionDescription: descriptionOf })
+    .configureHelp({
+      subcommandTerm: (command) => command.name(),
+      optionDescription: descriptionOf,
+      argumentDescription: ({ description }) => description,
+    })
     .addHelpText('after', overview);
   for (const [group, commands] of Object.entries(groups)) {
     root.commandsGroup(group);
@@ -93,6 +100,8 @@ const overview = `
 NATS is found through the first of these that is set: NATS_URL, NATS_CREDS and
 the other variables of the nats CLI; /etc/zpsend/env; nats: in the configuration
 file; the selected nats context. zpsend doctor shows which one is used.
+
+${topicList}
 
 Examples:
   zpsend demo                       # needs neither ZFS nor NATS

@@ -111,7 +111,7 @@ export const fleetRowSchema = statusEntrySchema.extend({
 /** `zpsend status --json`; with `--watch` first all rows, then the changed ones. */
 export const fleetOutputSchema = z.strictObject({
   rows: z.array(fleetRowSchema),
-  /** Keys of removed entries. */
+  /** Keys of removed entries, and with `--watch` of rows that left the selection. */
   gone: z.array(z.string()),
 });
 

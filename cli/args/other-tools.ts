@@ -94,6 +94,7 @@ const hints: Record<string, string> = {
   wakeup: 'zpsend send starts a replication now',
   'zfs-abstraction': marks,
   stdinserver: bus,
+  migrate: 'zpsend help migrate compares zpsend with other tools',
   // zfs-autobackup
   '--ssh-source': `${bus}; a source is HOST:DATASET`,
   '--ssh-target': `${bus}; a target is HOST:DATASET`,

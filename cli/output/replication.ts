@@ -1,7 +1,7 @@
 import type { StoredStatus } from '../../lib/bus/status/read.ts';
 import { type StatusPlace, statusKey } from '../../lib/bus/subjects.ts';
 import type { FleetRow } from '../../schemas/status.ts';
-import { bytes, duration, errorCell, rate } from './format.ts';
+import { bytes, counted, duration, errorCell, rate } from './format.ts';
 import { judge } from './replication-state.ts';
 import { type Column, table } from './table.ts';
 
@@ -52,3 +52,10 @@ const inOrder = (one: FleetRow, other: FleetRow): number => {
 export const sortRows = (rows: readonly FleetRow[]): FleetRow[] => rows.toSorted(inOrder);
 
 export const fleetLines = (rows: readonly FleetRow[]): string[] => table(columns, sortRows(rows));
+
+/** `12 replications: 10 current, 1 running, 1 failed` */
+export function summaryOf(rows: readonly FleetRow[]): string {
+  const counts = [...Map.groupBy(rows, ({ state }) => state)].map(([state, { length }]) => ({ state, length }));
+  const most = counts.toSorted((one, other) => other.length - one.length);
+  return `${counted(rows.length, 'replication')}: ${most.map(({ state, length }) => `${length} ${state}`).join(', ')}`;
+}

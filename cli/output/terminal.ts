@@ -1,3 +1,9 @@
+/** The size of a terminal, in characters. */
+export interface Screen {
+  readonly rows: number;
+  readonly columns: number;
+}
+
 /** The output of a command: results on standard output, everything else on standard error. */
 export interface Io {
   out(line: string): void;
@@ -10,6 +16,8 @@ export interface Io {
   ignoreClosedPipe(): void;
   /** Is standard error a terminal? Progress is shown there and nowhere else. */
   readonly isTerminal: boolean;
+  /** The terminal of standard output; undefined for a pipe or a file. */
+  readonly screen: Screen | undefined;
 }
 
 /** Names and messages come from other hosts: control characters become `?`. */
@@ -60,5 +68,6 @@ export function openIo(stdout: NodeJS.WriteStream, stderr: NodeJS.WriteStream): 
       ignoresClosedPipe = true;
     },
     isTerminal,
+    screen: stdout.isTTY ? { rows: stdout.rows || 24, columns: stdout.columns || 80 } : undefined,
   };
 }

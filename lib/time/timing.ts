@@ -249,5 +249,7 @@ export const timing = durations({
     statusMs: 1000,
     jobsMs: 2000,
     demoReadyMs: 60_000,
+    /** A completion in a shell has this long, with the start of the process. */
+    completionMs: 300,
   },
 });

@@ -105,6 +105,10 @@ describe('wrong usage', () => {
       ['zpsend plan', 'zpsend verify --help'],
     ],
     [
+      ['help', 'unit'],
+      ['"unit"', 'units'],
+    ],
+    [
       ['recv', 'zones/test'],
       ["'recv'", 'zpsend receiver', 'zpsend --help'],
     ],
@@ -177,6 +181,13 @@ describe('for a shell', () => {
     expect(version.stdout).toMatch(/^\d+\.\d+\.\d+$/);
     expect(command.stdout).toBe(version.stdout);
     expect([help.exitCode, version.exitCode, command.exitCode]).toEqual([0, 0, 0]);
+  });
+
+  it('a topic and the help of an inner command go to standard output', async () => {
+    const [topic, inner] = await Promise.all([zpsend('help', 'units'), zpsend('help', 'config', 'show')]);
+    expect(topic.stdout).toEqual(mentions('100Mbit', '1h30m'));
+    expect(inner.stdout).toEqual(mentions('zpsend config show', '--json'));
+    expect([topic.exitCode, inner.exitCode, topic.stderr, inner.stderr]).toEqual([0, 0, '', '']);
   });
 
   it('a closed pipe ends it without a message', async () => {

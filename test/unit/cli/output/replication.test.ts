@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { parseDuration } from '../../../../cli/args/duration.ts';
 import { checkOf } from '../../../../cli/commands/status/check.ts';
-import { isShown, parseFilter } from '../../../../cli/commands/status/filter.ts';
-import { fleetLines, fleetRow } from '../../../../cli/output/replication.ts';
+import { type FleetFilter, isShown, parseFilter, statesIn } from '../../../../cli/commands/status/filter.ts';
+import { fleetLines, fleetRow, summaryOf } from '../../../../cli/output/replication.ts';
 import type { StoredStatus } from '../../../../lib/bus/status/read.ts';
 import { ZpsendError } from '../../../../schemas/errors.ts';
 import { fleetRowSchema, type StatusEntry, type StatusRun } from '../../../../schemas/status.ts';
@@ -158,7 +158,13 @@ describe('a check for a monitoring system', () => {
 });
 
 describe('a filter', () => {
-  const row = { source: 'smos-01', dataset: 'zones/vm/a', target: 'dr-1', into: 'tank/vm/a' };
+  const row = {
+    source: 'smos-01',
+    dataset: 'zones/vm/a',
+    target: 'dr-1',
+    into: 'tank/vm/a',
+    state: 'current' as const,
+  };
   test.each<[string, boolean]>([
     ['smos-01', true],
     ['dr-1', true],
@@ -178,9 +184,34 @@ describe('a filter', () => {
     ['smos-01:tank/vm', false],
   ])('%s shows a row or not: %s', (text, is) => expect(isShown(parseFilter(text), row)).toBe(is));
 
-  test.each(['a.b', 'a.b:zones/x', 'zones/x@s', 'zones/x#s', 'smos-01:', 'zones/ä'])('%s is refused', (text) => {
-    expect(() => parseFilter(text)).toThrow(ZpsendError);
+  test.each<[FleetFilter, boolean]>([
+    [{}, true],
+    [{ source: 'smos-01' }, true],
+    [{ source: 'dr-1' }, false],
+    [{ target: 'dr-1' }, true],
+    [{ target: 'smos-01' }, false],
+    [{ states: statesIn('failed,current') }, true],
+    [{ states: ['failed'] }, false],
+    [{ source: 'smos-01', target: 'dr-1', states: ['current'], ...parseFilter('zones/vm') }, true],
+    [{ source: 'smos-01', ...parseFilter('zones/other') }, false],
+  ])('%j shows a row or not: %s', (filter, is) => expect(isShown(filter, row)).toBe(is));
+
+  test.each(['', 'fialed', 'failed,', 'failed, stale'])('the states %j are refused', (text) => {
+    expect(() => statesIn(text)).toThrow('allowed choices are running');
   });
+
+  test.each(['/zones/x', 'smos-01:zones/x/', 'a.b', 'a.b:zones/x', 'zones/x@s', 'zones/x#s', 'smos-01:', 'zones/ä'])(
+    '%s is refused',
+    (text) => {
+      expect(() => parseFilter(text)).toThrow(ZpsendError);
+    },
+  );
+});
+
+test('the summary counts the rows of each state, the most frequent first', () => {
+  const rows = [stored(current), stored({}), stored(current), stored({ error, run: { ...run, state: 'failed' } })];
+  expect(summaryOf(rows.map((one) => fleetRow(one, now)))).toBe('4 replications: 2 current, 1 behind, 1 failed');
+  expect(summaryOf([fleetRow(stored(current), now)])).toBe('1 replication: 1 current');
 });
 
 describe('a duration', () => {
