@@ -21,7 +21,7 @@ export function asZpsendError(thrown: unknown, root: Command, argv: readonly str
       ? meanings(command, message)
       : (commandHint ?? hintFor(/^unknown option '(.*)'/.exec(message)?.[1] ?? ''));
   // commander's own suggestion is on a second line
-  const words = commandHint === undefined ? message.replace('\n', ' ') : message.split('\n', 1);
+  const words = commandHint === undefined ? message.replace('\n', ' ') : message.replace(/\n.*/s, '');
   return usage([words, ...(hint ? [hint] : []), `see ${help}`].join('; '));
 }
 
