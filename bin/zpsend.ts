@@ -45,7 +45,11 @@ async function run(argv: string[]): Promise<number> {
     for (const flag of ['--semi-space-growth-factor=1', '--max-semi-space-size=1', '--min-semi-space-size=1']) {
       setFlagsFromString(flag);
     }
-    const { runService } = await import('../services/host/run-service.ts');
+    const [{ runService }, { environmentReader }, { saysNats }] = await Promise.all([
+      import('../services/host/run-service.ts'),
+      import('../lib/settings/environment-file.ts'),
+      import('../lib/bus/connection/nats-settings.ts'),
+    ]);
     const isPrivate = rest.includes('--private');
     const service =
       command === 'sender'
@@ -53,7 +57,8 @@ async function run(argv: string[]): Promise<number> {
         : (await import('../services/receiver/service.ts')).receiver;
     const envFile = program.state === 'read' ? program.path : undefined;
     // nothing may keep a stopped service alive
-    process.exit(await runService(service, { env, envFile, private: isPrivate }));
+    const readEnv = environmentReader(process.env, saysNats);
+    process.exit(await runService(service, { env, envFile, readEnv, private: isPrivate }));
   }
   const { main } = await import('../cli/main.ts');
   return main(argv, program, localOf(env));

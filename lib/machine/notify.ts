@@ -4,6 +4,9 @@ import { timing } from '../time/timing.ts';
 
 const oneLine = (text: string): string => text.replaceAll(/\s+/g, ' ').trim();
 
+/** The kernel's CLOCK_MONOTONIC, which `process.hrtime` reads on Linux (uv_hrtime of libuv). */
+export const monotonicMicroseconds = (): bigint => process.hrtime.bigint() / 1000n;
+
 /**
  * Reports the state of this service to systemd (sd_notify(3): `READY=1`, `STATUS=...`). Node has no Unix datagram sockets, so this runs
  * `systemd-notify`, which the unit allows with `NotifyAccess=all`.

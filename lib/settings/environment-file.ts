@@ -49,6 +49,49 @@ export function programEnvironment(
   return { env: { ...env, ...Object.fromEntries(variables) }, path, state: hasNats ? 'passed over' : 'read' };
 }
 
+/**
+ * Reads the environment of a running service again. What systemd (`EnvironmentFile=`) or a shell has taken from the file at the start is
+ * in the environment itself, and would hide the file's new value. So a variable with the file's value at the start comes from the file.
+ * @returns the environment as it would be after a restart; @throws ZpsendError BAD_REQUEST for a file that cannot be read any more
+ */
+export function environmentReader(
+  env: NodeJS.ProcessEnv,
+  saysNats: (env: NodeJS.ProcessEnv) => boolean,
+  standard = defaultEnvironmentFile,
+): () => NodeJS.ProcessEnv {
+  const fromFile = variablesOf(env.ZPSEND_ENV_FILE || standard);
+  const own = fromFile ? withoutFile(env, fromFile, saysNats) : env;
+  return () => {
+    const program = programEnvironment(own, saysNats, standard);
+    if (program.state === 'unreadable' && fromFile)
+      throw new ZpsendError('BAD_REQUEST', `${program.path} was read at the start, and cannot be read now`);
+    return program.env;
+  };
+}
+
+/** The variables of a file; undefined if it cannot be read. */
+function variablesOf(path: string): Record<string, string> | undefined {
+  try {
+    return parseEnvironmentFile(readFileSync(path, 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+/** All NATS settings come from the file, or none. */
+function withoutFile(
+  env: NodeJS.ProcessEnv,
+  file: Record<string, string>,
+  saysNats: (env: NodeJS.ProcessEnv) => boolean,
+): NodeJS.ProcessEnv {
+  const without = (isTaken: (name: string) => boolean): NodeJS.ProcessEnv =>
+    Object.fromEntries(
+      Object.entries(env).filter(([name, value]) => !isOurs(name) || !isTaken(name) || file[name] !== value),
+    );
+  const own = without(() => true);
+  return saysNats(own) ? without((name) => !isOfNats(name)) : own;
+}
+
 type State = 'before key' | 'key' | 'before value' | 'value' | 'single' | 'double' | 'comment';
 
 /**

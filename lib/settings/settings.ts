@@ -7,7 +7,7 @@ import {
   sendConfigSchema,
   timingConfigSchema,
 } from '../../schemas/config.ts';
-import { keyVariables } from '../../schemas/environment.ts';
+import { keyVariables, variableOfKey } from '../../schemas/environment.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { faultOf, faultWords } from '../../schemas/issue-words.ts';
 import { datasetSchema, hostSchema } from '../../schemas/names.ts';
@@ -23,6 +23,12 @@ export interface Settings {
   /** The configuration file; undefined without one. */
   readonly path: string | undefined;
 }
+
+/** The environment variables that replace a setting of the file outside its section `nats`, or name the file. */
+export const settingVariables: ReadonlySet<string> = new Set([
+  'ZPSEND_CONFIG',
+  ...[...variableOfKey].flatMap(([key, name]) => (key.startsWith('nats.') ? [] : name)),
+]);
 
 /** Keeps the input for the message. */
 const check = (value: unknown) => configSchema.safeParse(value, { reportInput: true });
@@ -153,6 +159,9 @@ export function settingsOf(
 export function natsConfigOf({ config, path }: Settings): { section: NatsConfig; path: string } | undefined {
   return config.nats && path !== undefined ? { section: config.nats, path } : undefined;
 }
+
+/** How often policies run and the replication status is refreshed without a trigger, in ms. */
+export const reconcileMsOf = ({ config }: Settings): number => config.send.reconcileMinutes * 60_000;
 
 const policiesOf = (count: number): string => (count === 1 ? '1 policy' : `${count} policies`);
 

@@ -92,6 +92,8 @@ export const timing = durations({
   service: {
     /** A stop that takes longer is forced. */
     stopMs: 30_000,
+    /** Requests to read the configuration again that come in this time are one. */
+    reloadMs: 50,
     /** Other machines of the same name have this long to answer before this service starts. */
     sameNameBeforeMs: 300,
     /** And this long after it has started. */

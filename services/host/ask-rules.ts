@@ -7,6 +7,7 @@ import type { Config } from '../../schemas/config.ts';
 import type { DigestStart } from '../../schemas/digest.ts';
 import { type Reason, ZpsendError } from '../../schemas/errors.ts';
 import { datasetOf, isWithin } from '../../schemas/names.ts';
+import type { CurrentSettings } from './current-settings.ts';
 import type { Log } from './log.ts';
 
 /** The rules for other hosts in this host's configuration: who may write here, and which datasets are sent to whom. */
@@ -38,7 +39,7 @@ export interface AskedDeps {
   readonly zfs: Zfs;
   readonly log: Log;
   readonly clock: Clock;
-  readonly rules: AskerRules;
+  readonly settings: CurrentSettings;
 }
 
 export interface AskerDeps {

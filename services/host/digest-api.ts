@@ -82,7 +82,7 @@ function answersOf(deps: AskedDeps, digests: Digests) {
     return { host, digests: own };
   }
   async function startFrom(asked: DigestStart, from: string) {
-    await checkAskerOf(deps, from, asked);
+    await checkAskerOf({ ...deps, rules: deps.settings.now.config }, from, asked);
     return digests.start(asked, from);
   }
   async function abortFrom(asked: { digest: string }, from: string) {

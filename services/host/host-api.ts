@@ -15,7 +15,8 @@ export interface HostDeps {
   readonly bus: Bus;
   readonly zfs: Zfs;
   readonly self: Instance;
-  readonly limits: Info['limits'];
+  /** The limits of this moment. */
+  readonly limits: () => Info['limits'];
 }
 
 /** Serves the request that either service can answer: `zfs.<host>.info`. */
@@ -25,7 +26,7 @@ export function serveHost(deps: HostDeps, isPrivate: boolean): Served[] {
 
   async function info(): Promise<Info> {
     const [facts, answers] = await Promise.all([zfsFacts(zfs), askInstances(bus, infoSubject, {}, eachInfoSchema)]);
-    const limits = Object.assign({}, ...answers.map((answer) => answer.limits), deps.limits);
+    const limits = Object.assign({}, ...answers.map((answer) => answer.limits), deps.limits());
     // our own answer does not depend on whether it comes in time
     const others = answers
       .flatMap((answer) => answer.instances)
@@ -43,7 +44,7 @@ export function serveHost(deps: HostDeps, isPrivate: boolean): Served[] {
       request: z.strictObject({}),
       // each answer starts processes, and is the same for all who ask at one moment
       handle: coalesce(info),
-      each: async () => ({ instances: [deps.self], limits: deps.limits }),
+      each: async () => ({ instances: [deps.self], limits: deps.limits() }),
     },
   );
 }

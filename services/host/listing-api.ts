@@ -56,7 +56,8 @@ async function* list({ host, bus, zfs, log }: AskedDeps, asked: SnapshotsRequest
 
 /** @throws ZpsendError NOT_ALLOWED for a dataset that the asking host may not list, whether it exists or not */
 async function* listFor(deps: AskedDeps, asker: string, asked: SnapshotsRequest) {
-  const { host, bus, rules } = deps;
+  const { host, bus } = deps;
+  const rules = deps.settings.now.config;
   const isDecided = rules.send.allow !== undefined || isInPlace(rules, asker, asked);
   const shown = shownTo(asker, rules, isDecided ? [] : await sentTo(bus, host, asker));
   if (!mayAsk(shown, asked)) throw notFor(asker, host, asked, rules);

@@ -21,6 +21,8 @@ export interface LogFields {
   readonly policy?: string;
   readonly policies?: readonly string[];
   readonly instance?: string;
+  /** Paths of settings, or environment variables. */
+  readonly settings?: readonly string[];
   /** The kind of a note of a plan. */
   readonly note?: Note['kind'];
   /** The snapshots that are destroyed on the target. */
@@ -38,6 +40,7 @@ const inWords = new Set([
   'policy',
   'policies',
   'instance',
+  'settings',
   'note',
   'snapshots',
   'parent',

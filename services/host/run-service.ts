@@ -13,15 +13,18 @@ import { timing } from '../../lib/time/timing.ts';
 import { createZfs, type Zfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { Machine } from '../../schemas/machine.ts';
+import { type CurrentSettings, openCurrentSettings } from './current-settings.ts';
 import { type HostName, takeHostName } from './host-name.ts';
 import { newId } from './ids.ts';
 import { type Log, openLog } from './log.ts';
+import { reload } from './reload.ts';
+import { endOfService, openReloadRequests, type ReloadRequests } from './signals.ts';
 import { openSupervisor, type Supervisor } from './supervisor.ts';
 import { watchEndpoints } from './watch-endpoints.ts';
 
 /** The parts of a service. */
 export interface ServiceContext {
-  readonly settings: Settings;
+  readonly settings: CurrentSettings;
   readonly host: string;
   readonly machine: Machine;
   readonly instance: string;
@@ -50,31 +53,23 @@ export interface RunOptions {
   readonly env: NodeJS.ProcessEnv;
   /** The file that stands for the environment, where one does. */
   readonly envFile?: string | undefined;
+  /** Reads the environment again, with the file. @throws ZpsendError BAD_REQUEST */
+  readonly readEnv: () => NodeJS.ProcessEnv;
   /** Started by a command for itself: reports on standard output when it is ready, and ends when its standard input does. */
   readonly private: boolean;
 }
 
-/** Resolves with the end of the service: a signal, or the closing of standard input. */
-function endOfService(isPrivate: boolean): Promise<string> {
-  return new Promise((resolve) => {
-    // the listeners stay: without one, the clean-up of child processes would end this process at once
-    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => resolve(signal));
-    if (isPrivate)
-      process.stdin
-        .once('end', () => resolve('the command has ended'))
-        .once('error', () => {})
-        .resume();
-  });
-}
-
 /**
- * Runs a service until it gets a signal, or loses NATS.
+ * Runs a service until it gets SIGTERM or SIGINT, or loses NATS. SIGHUP makes it read its configuration again.
  * @returns its exit status: 0 after a clean stop, 1 when NATS closed the connection for good, 2 for a bad configuration, a host name
  *   that is another machine's, or a NATS user that may not have the requests to this host
  */
 export async function runService(service: Service, options: RunOptions): Promise<number> {
   // the reader of the log may go: the work continues
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+  const clock = systemClock;
+  const reloads = openReloadRequests(clock);
+  const ended = endOfService(options.private, reloads.add);
   let settings: Settings;
   let log: Log;
   try {
@@ -87,10 +82,8 @@ export async function runService(service: Service, options: RunOptions): Promise
     return 2;
   }
   const { host } = settings;
-  const clock = systemClock;
   const supervisor = openSupervisor(options.env, (text) => log.warn('systemd.unreachable', text), clock);
   const own = ownMachine(settings.machineId);
-  const ended = endOfService(options.private);
   log.info('service.configured', `configuration read from ${settingsSummary(settings)}`);
   supervisor.ready(`${service.name}: waiting for NATS`);
   const starting = startUp(`zpsend-${service.name} on ${host}`, { settings, own, log, options, supervisor });
@@ -106,8 +99,9 @@ export async function runService(service: Service, options: RunOptions): Promise
     return statusOf(first);
   }
   const { bus, dataConnection, name } = first;
+  const current = openCurrentSettings(settings);
   const context = {
-    settings,
+    settings: current.settings,
     host,
     machine: own.machine,
     instance: newId(),
@@ -117,7 +111,10 @@ export async function runService(service: Service, options: RunOptions): Promise
     zfs: createZfs({ host, env: options.env }),
     clock,
   };
-  return serveUntilEnd(service, context, { name, ended, supervisor, isPrivate: options.private });
+  const { private: isPrivate, ...environment } = options;
+  const reloadDeps = { ...environment, check: (read: Settings) => service.check?.(read), log };
+  const readAgain = () => current.replace(reload(reloadDeps, current.settings.now));
+  return serveUntilEnd(service, context, { name, ended, supervisor, isPrivate, reloads, readAgain });
 }
 
 interface ServeOptions {
@@ -126,13 +123,16 @@ interface ServeOptions {
   readonly ended: Promise<string>;
   readonly supervisor: Supervisor;
   readonly isPrivate: boolean;
+  readonly reloads: ReloadRequests;
+  /** Reads the configuration again. */
+  readAgain(): void;
 }
 
 /** Begins the service, serves its endpoints until the service has to end, and stops it. @returns the exit status */
 async function serveUntilEnd(
   service: Service,
   context: ServiceContext,
-  { name, ended, supervisor, isPrivate }: ServeOptions,
+  { name, ended, supervisor, isPrivate, reloads, readAgain }: ServeOptions,
 ): Promise<number> {
   const { host, instance, log, bus, dataConnection, clock } = context;
   const running = await service.begin(context);
@@ -149,8 +149,10 @@ async function serveUntilEnd(
     supervisor.serves({ bus, dataConnection, where: () => `${service.name} on ${bus.server}`, trouble });
   } else if (isPrivate) process.stdout.write(`${JSON.stringify({ error: denial.toBody() })}\n`);
 
+  reloads.serve(() => supervisor.reload(readAgain));
   const lost = Promise.race([bus.closed, dataConnection.closed]).then((error) => error ?? new Error('closed'));
   const reason = denial ?? (await Promise.race([ended, lost, name.lost, bus.refusal.over]));
+  reloads.stop();
   log[reason instanceof ZpsendError ? 'error' : 'info']('service.stopping', `stopping: ${wordsOf(reason)}`, {
     ...(reason instanceof ZpsendError && { code: reason.code }),
   });

@@ -1,4 +1,4 @@
-import { notifierOf } from '../../lib/machine/notify.ts';
+import { monotonicMicroseconds, notifierOf } from '../../lib/machine/notify.ts';
 import type { Clock } from '../../lib/time/clock.ts';
 import { timing } from '../../lib/time/timing.ts';
 
@@ -13,6 +13,8 @@ export interface Supervisor {
   serves(serving: Serving): void;
   /** A line for `systemctl status`. */
   status(text: string): void;
+  /** Reads the configuration again, and reports when that begins and that it is over. */
+  reload(work: () => void): void;
   /** The service is about to end. Resolves when systemd has that. */
   stopping(why: string): Promise<void>;
 }
@@ -44,8 +46,10 @@ export const everyMs = ({ WATCHDOG_USEC }: NodeJS.ProcessEnv): number => {
 export function openSupervisor(env: NodeJS.ProcessEnv, warn: (text: string) => void, clock: Clock): Supervisor {
   const notify = notifierOf(env);
   if (notify) return withSystemd(notify, everyMs(env), warn, clock);
-  return { ready: () => {}, serves: () => {}, status: () => {}, stopping: async () => {} };
+  return { ready: () => {}, serves: () => {}, status: () => {}, reload: (work) => work(), stopping: async () => {} };
 }
+
+const reloading = 'RELOADING=1';
 
 function withSystemd(
   notify: (messages: readonly string[]) => Promise<void>,
@@ -54,18 +58,19 @@ function withSystemd(
   clock: Clock,
 ): Supervisor {
   let queue: Promise<unknown> = Promise.resolve();
-  let [hasFailed, isStarted, isFeeding, isStopping] = [false, false, false, false];
+  let [hasFailed, owesReady, isFeeding, isStopping] = [false, true, false, false];
   let stopFeeding: (() => void) | undefined;
   let serving: Serving | undefined;
 
   /** One after the other, in their order. */
   function send(...words: string[]): Promise<void> {
     const sent = queue.then(async () => {
+      const isReload = words.includes(reloading);
       // systemd waits for this word, so one that did not arrive is repeated
-      const start = stopFeeding && !isStarted ? ['READY=1'] : [];
+      const ready = stopFeeding && owesReady && !isReload ? ['READY=1'] : [];
       try {
-        await notify([...start, ...words]);
-        isStarted ||= start.length > 0;
+        await notify([...ready, ...words]);
+        owesReady = isReload || (owesReady && ready.length === 0);
       } catch (error) {
         if (!hasFailed)
           warn(`systemd gets no state of this service: ${error instanceof Error ? error.message : error}`);
@@ -94,6 +99,12 @@ function withSystemd(
     },
     status(text) {
       if (!isStopping) void send(`STATUS=${text}`);
+    },
+    reload(work) {
+      // systemd compares the time with that of its own request (sd_notify(3))
+      void send(reloading, `MONOTONIC_USEC=${monotonicMicroseconds()}`);
+      work();
+      void send(...(serving ? [`STATUS=${statusOf(serving)}`] : []));
     },
     stopping(why) {
       isStopping = true;

@@ -2,7 +2,6 @@ import { bytesPerPart } from '../../lib/bus/rpc/plan-parts.ts';
 import type { Served } from '../../lib/bus/rpc/serve.ts';
 import { askInstances, serveVerb } from '../../lib/bus/rpc/serve-verbs.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
-import type { ReceiveConfig } from '../../schemas/config.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { repairRequestSchema, staleRequestSchema } from '../../schemas/stale.ts';
 import {
@@ -21,8 +20,7 @@ import { checkedParts } from './admission/check-configured.ts';
 import { findStaleMarks, repairStaleMark } from './bases/stale.ts';
 import type { OpenChannel } from './receive/open-channel.ts';
 import type { Receive } from './receive/receive.ts';
-import { openReceives, type Receives } from './receive/registry.ts';
-import type { ReceiveDeps } from './receive/run.ts';
+import { openReceives, type Receives, type ReceivesDeps } from './receive/registry.ts';
 
 export interface Receiver {
   readonly endpoints: Served[];
@@ -37,15 +35,14 @@ export interface Receiver {
 
 /** The deps of a receiver's endpoints. */
 interface Serving {
-  readonly deps: ReceiveDeps;
-  readonly config: ReceiveConfig;
+  readonly deps: ReceivesDeps;
   readonly receives: Receives;
 }
 
 /** Serves `zfs.<host>.recv.*`. */
-export function serveReceiver(deps: ReceiveDeps, config: ReceiveConfig): Receiver {
-  const receives = openReceives(deps, config);
-  const serving = { deps, config, receives };
+export function serveReceiver(deps: ReceivesDeps): Receiver {
+  const receives = openReceives(deps);
+  const serving = { deps, receives };
   const everyStatus = statusOfAll(serving);
   return {
     endpoints: [
@@ -70,7 +67,7 @@ function statusOfAll({ deps: { host, bus }, receives }: Serving): EveryStatus {
   };
 }
 
-function startEndpoints({ deps: { host, bus }, config, receives }: Serving): Served[] {
+function startEndpoints({ deps: { host, bus, settings }, receives }: Serving): Served[] {
   const service = { bus, queue: 'receiver' };
   return [
     ...serveVerb(service, {
@@ -94,7 +91,7 @@ function startEndpoints({ deps: { host, bus }, config, receives }: Serving): Ser
         subject: subjects.receiveCheckFrom(host, '*'),
         async *handle(asked, _source, subject) {
           checkAsker(asked, host, subject);
-          yield* checkedParts(asked, host, config, bytesPerPart(bus.maxPayload));
+          yield* checkedParts(asked, host, settings.now.config.receive, bytesPerPart(bus.maxPayload));
         },
       },
     }),
@@ -134,13 +131,13 @@ function runningEndpoints({ deps: { host, bus }, receives }: Serving, everyStatu
   ];
 }
 
-function staleEndpoints({ deps, config }: Serving, everyStatus: EveryStatus): Served[] {
+function staleEndpoints({ deps }: Serving, everyStatus: EveryStatus): Served[] {
   const { host, bus } = deps;
   const service = { bus, queue: 'receiver' };
   const find = () =>
     findStaleMarks({
       zfs: deps.zfs,
-      places: config.allow.map(({ into }) => into),
+      places: deps.settings.now.config.receive.allow.map(({ into }) => into),
       uid: process.getuid?.() ?? 0,
       beingReceived: async () => new Set((await everyStatus({})).map(({ targetDataset }) => targetDataset)),
     });

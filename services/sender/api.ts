@@ -9,8 +9,8 @@ import { repairRequestSchema, staleRequestSchema } from '../../schemas/stale.ts'
 import { repair, staleReply } from '../host/stale.ts';
 import { findStaleMarks, repairStaleMark } from './bases/stale.ts';
 import { planInParts } from './delivery/plan-in-parts.ts';
-import type { JobDeps } from './job/job-run.ts';
-import { type Jobs, openJobs } from './job/registry.ts';
+import { jobSettingsOf } from './job/job-run.ts';
+import { type Jobs, type JobsDeps, openJobs } from './job/registry.ts';
 import {
   abortAt,
   abortAtSiblings,
@@ -20,7 +20,6 @@ import {
   statusOf,
   unknownJob,
 } from './job/siblings.ts';
-import type { Policy } from './policies/policy.ts';
 import { openPolicyRunner, type PolicyRunner } from './policies/runner.ts';
 import { openTakeover, type Takeover } from './takeover/takeover.ts';
 
@@ -35,13 +34,10 @@ export interface Sender {
   stop(): Promise<void>;
 }
 
-export interface SenderOptions extends Omit<JobDeps, 'livingJobs'> {
+export interface SenderOptions extends Omit<JobsDeps, 'livingJobs'> {
   readonly maxJobs: number;
   /** Serve only this instance's own subjects: the private sender of a command accepts no jobs of others. */
   readonly private: boolean;
-  /** The configuration file's policies, and how often each is run without a trigger, in milliseconds; for a sender that is not private. */
-  readonly policies: readonly Policy[];
-  readonly reconcileMs: number;
 }
 
 /** The command that runs a private sender looks after its jobs. */
@@ -130,7 +126,7 @@ function jobEndpoints({ options, jobs, takeover }: SenderParts): Served[] {
       ...named(options, 'plan'),
       request: sendRequestSchema,
       atOnce: plansAtOnce,
-      handle: (asked) => planInParts(options, asked),
+      handle: (asked) => planInParts({ ...options, ...jobSettingsOf(options.settings.now) }, asked),
     }),
     ...serveVerb(service, {
       ...named(options, 'start'),
@@ -157,7 +153,7 @@ function jobEndpoints({ options, jobs, takeover }: SenderParts): Served[] {
 
 /** Stale marks, and the state of policies. */
 function upkeepEndpoints({ options, runner, staleMarks }: SenderParts): Served[] {
-  const { host, bus, zfs } = options;
+  const { host, bus, zfs, settings } = options;
   const service = serviceOf(options);
   return [
     ...serveVerb(service, {
@@ -171,7 +167,9 @@ function upkeepEndpoints({ options, runner, staleMarks }: SenderParts): Served[]
       request: repairRequestSchema,
       atOnce: 1,
       handle: (asked) =>
-        repair(host, asked.staleMarks, staleMarks, (staleMark) => repairStaleMark(zfs, staleMark, options.bookmarks)),
+        repair(host, asked.staleMarks, staleMarks, (staleMark) =>
+          repairStaleMark(zfs, staleMark, settings.now.config.send.bookmarks),
+        ),
     }),
     ...(runner
       ? serveVerb(service, {

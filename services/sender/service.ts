@@ -1,5 +1,6 @@
 import { storeConnection } from '../../lib/bus/channel/store/connection.ts';
 import { openStatusStore } from '../../lib/bus/status/store.ts';
+import { reconcileMsOf, type Settings } from '../../lib/settings/settings.ts';
 import { version } from '../../lib/settings/version.ts';
 import { serveDigests } from '../host/digest-api.ts';
 import { serveHost } from '../host/host-api.ts';
@@ -20,39 +21,33 @@ import { hasReceiver } from './store/unclaimed.ts';
 /** Jobs at once. Each runs at most one `zfs send` for each dataset that it sends at once. */
 const maxJobs = 64;
 
+/** Of the store's bucket. */
+const boundsOf = ({ config: { send } }: Settings) => ({
+  maxBytes: send.store.maxBytes,
+  maxAgeSeconds: send.store.maxAgeHours * 3600,
+  replicas: send.store.replicas,
+});
+
 const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
   const { settings, host, machine, instance, log, bus, zfs, clock } = context;
-  const { timing, send } = settings.config;
   const connection = storeConnection(bus, `zpsend-sender on ${host} (store)`);
-  const { maxBytes, maxAgeHours, replicas } = send.store;
-  const bounds = { maxBytes, maxAgeSeconds: maxAgeHours * 3600, replicas };
-  const store = ownStore({ host, bus, connection, bounds, log });
-  const reconcileMs = send.reconcileMinutes * 60_000;
+  const store = ownStore({ host, bus, connection, bounds: () => boundsOf(settings.now), log });
   const statusStore = openStatusStore(bus);
   const status = openStatusWriter({
     store: statusStore,
     log,
     clock,
-    reconcileSeconds: isPrivate ? undefined : reconcileMs / 1000,
+    ...(!isPrivate && { reconcileSeconds: () => reconcileMsOf(settings.now) / 1000 }),
   });
   const sender = serveSender({
     ...context,
     store,
     status,
     turns: openPlanTurns(),
-    channel: send.channel,
-    allow: send.allow,
-    silenceMs: timing.silenceSeconds * 1000,
-    patienceMs: timing.patienceSeconds * 1000,
-    parallel: send.parallel,
-    compressionMode: send.compression,
-    bookmarks: send.bookmarks,
     maxJobs,
     private: isPrivate,
-    policies: filePolicies(host, send.policies),
-    reconcileMs,
   });
-  const digests = serveDigests({ ...context, rules: settings.config }, isPrivate);
+  const digests = serveDigests(context, isPrivate);
   const endMaintenance = maintainStore({
     host,
     zfs,
@@ -66,12 +61,12 @@ const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
       reportBlocked({ host, status, clock }, await knownEntries({ host, bus, status }), blocked),
     hasReceiver: (name) => hasReceiver(bus, name),
   });
-  const endRefresh = isPrivate ? () => {} : keepFresh({ host, bus, zfs, clock, log, store: statusStore, reconcileMs });
+  const endRefresh = isPrivate ? () => {} : keepFresh({ host, bus, zfs, clock, log, store: statusStore, settings });
   const self = { service: 'sender' as const, instance, pid: process.pid, version, machine };
   return {
     endpoints: [
-      ...serveHost({ host, bus, zfs, self, limits: {} }, isPrivate),
-      ...serveListings({ ...context, rules: settings.config }, isPrivate),
+      ...serveHost({ host, bus, zfs, self, limits: () => ({}) }, isPrivate),
+      ...serveListings(context, isPrivate),
       ...digests.endpoints,
       ...sender.endpoints,
     ],

@@ -1,10 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { ReceiveConfig } from '../../../schemas/config.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { ReceiveReady, ReceiveStart, StartRequest, TransferState } from '../../../schemas/transfer.ts';
+import type { CurrentSettings } from '../../host/current-settings.ts';
 import { checkConfigured } from '../admission/check-configured.ts';
 import type { Incoming } from './open-channel.ts';
 import { beginReceive, type Receive } from './receive.ts';
+import { type ReceiveSettings, receiveSettingsOf } from './receive-settings.ts';
 import type { ReceiveDeps } from './run.ts';
 
 /** The receives that run in this process. */
@@ -22,8 +23,13 @@ export interface Receives {
   stop(): Promise<void>;
 }
 
+/** What all receives share. `lastReceivedHolds` is used by those whose settings ask for it. */
+export interface ReceivesDeps extends Omit<ReceiveDeps, keyof ReceiveSettings>, Pick<ReceiveDeps, 'lastReceivedHolds'> {
+  readonly settings: CurrentSettings;
+}
+
 /** Many independent receives at once, at most one into a dataset (I1). */
-export function openReceives(deps: ReceiveDeps, config: ReceiveConfig): Receives {
+export function openReceives(deps: ReceivesDeps): Receives {
   const { host } = deps;
   const running = new Map<string, Receive>();
   let stopping = false;
@@ -37,6 +43,8 @@ export function openReceives(deps: ReceiveDeps, config: ReceiveConfig): Receives
 
   function admit(start: ReceiveStart, incoming: Incoming): Receive {
     const same = running.get(start.transfer);
+    const settings = deps.settings.now;
+    const { receive: config } = settings.config;
     checkConfigured(start, host, config);
     if (stopping) throw new ZpsendError('BUSY', `the receiver on ${host} is stopping`);
     const rival = [...running.values()].find((receive) => receive.start.targetDataset === start.targetDataset);
@@ -47,7 +55,8 @@ export function openReceives(deps: ReceiveDeps, config: ReceiveConfig): Receives
         running: running.size,
       });
     }
-    const receive = beginReceive(deps, start, incoming);
+    const own = receiveSettingsOf(settings, deps.lastReceivedHolds);
+    const receive = beginReceive({ ...deps, ...own }, start, incoming);
     running.set(start.transfer, receive);
     void receive.over.then(() => running.delete(start.transfer));
     return receive;

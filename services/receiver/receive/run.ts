@@ -27,6 +27,7 @@ import type { RecentlyVerified } from './recently-verified.ts';
 import type { ResumablePools } from './resumable-pools.ts';
 import { underLease } from './under-lock.ts';
 
+/** Everything that a receive uses; its settings are those with which it begins. */
 export interface ReceiveDeps extends DirectDeps {
   readonly instance: string;
   readonly clock: Clock;

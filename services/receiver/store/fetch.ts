@@ -6,12 +6,14 @@ import { type Code, ZpsendError } from '../../../schemas/errors.ts';
 import { datasetOf, poolOf } from '../../../schemas/names.ts';
 import type { StoredStart } from '../../../schemas/stored.ts';
 import type { ReceiveStart } from '../../../schemas/transfer.ts';
+import type { CurrentSettings } from '../../host/current-settings.ts';
 import type { Receiver } from '../api.ts';
 import type { Receive } from '../receive/receive.ts';
 import type { ReceiveDeps } from '../receive/run.ts';
 import type { StoredItem } from './queue.ts';
 
-export interface FetchDeps extends Pick<ReceiveDeps, 'zfs' | 'silenceMs' | 'rateLimit' | 'host'> {
+export interface FetchDeps extends Pick<ReceiveDeps, 'zfs' | 'rateLimit' | 'host'> {
+  readonly settings: CurrentSettings;
   readonly admit: Receiver['admit'];
 }
 
@@ -77,7 +79,8 @@ export function fetchStored(deps: FetchDeps, bucket: StreamsBucket, item: Stored
     const manifest = await readManifest(bucket, item.stream);
     const start: ReceiveStart = { ...item.start, partial: 'discard' };
     const running: Receive = deps.admit(start, (handlers) => {
-      const { silenceMs: patienceMs, rateLimit } = deps;
+      const { settings, rateLimit } = deps;
+      const patienceMs = settings.now.config.timing.silenceSeconds * 1000;
       stream = openStoredStream(bucket, manifest, { ...handlers, patienceMs, rateLimit });
       return stream;
     });

@@ -6,9 +6,9 @@ import { openStreams, type StreamsBucket } from '../../../lib/bus/channel/store/
 import { openReceipts, type Receipts } from '../../../lib/bus/channel/store/receipts.ts';
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { ownDomain } from '../../../lib/bus/jetstream/jetstream.ts';
+import type { Settings } from '../../../lib/settings/settings.ts';
 import type { Clock } from '../../../lib/time/clock.ts';
 import { timing } from '../../../lib/time/timing.ts';
-import type { ReceiveConfig } from '../../../schemas/config.ts';
 import { type Code, type ErrorBody, hasReason, ZpsendError } from '../../../schemas/errors.ts';
 import { poolOf } from '../../../schemas/names.ts';
 import type { Receipt } from '../../../schemas/stored.ts';
@@ -21,9 +21,6 @@ export interface StoredDeps extends FetchDeps {
   readonly clock: Clock;
   readonly store: StoreConnection;
   readonly log: Log;
-  readonly allow: ReceiveConfig['allow'];
-  /** Other JetStream domains in which sources keep streams. */
-  readonly storeDomains: readonly string[];
 }
 
 /** Codes that need an administrator. */
@@ -36,6 +33,8 @@ const mostWarnings = 200;
 
 interface Source {
   readonly bucket: StreamsBucket;
+  /** Undefined for the domain of this host's server. */
+  readonly domain: string | undefined;
   readonly catalog: CatalogReader;
   /** In the same JetStream domain as its store. */
   readonly receipts: Receipts;
@@ -52,7 +51,7 @@ interface Source {
  * @returns a function that ends it, and resolves when running receives have ended
  */
 export function receiveStored(deps: StoredDeps): () => Promise<void> {
-  const { log, bus, clock } = deps;
+  const { log, bus, clock, settings } = deps;
   const { everyMs, deniedMs, failedMs } = timing.fetch;
   const sources = new Map<string, Source>();
   const stop = new AbortController();
@@ -70,7 +69,7 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
   function begin(source: Source): void {
     if (source.busy || clock.now() < source.after) return;
     source.busy = true;
-    const visiting = visit(deps, source, () => stop.signal.aborted)
+    const visiting = visit(deps, source, () => stop.signal.aborted || !isWanted(deps, source))
       .catch((thrown) => {
         const { code, message } = ZpsendError.from(thrown);
         source.after = clock.now() + (needsAdministrator(code) ? deniedMs : failedMs);
@@ -85,8 +84,13 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
 
   async function poll(): Promise<void> {
     let finding = Promise.resolve();
+    /** The settings at the last search for sources. */
+    let searched: Settings | undefined;
     for (let round = 0; !stop.signal.aborted; round++) {
-      if (round % sourcesEvery === 0 && bus.connected) {
+      for (const [key, source] of sources) if (!source.busy && !isWanted(deps, source)) sources.delete(key);
+      const isDue = round % sourcesEvery === 0 || searched !== settings.now;
+      if (isDue && bus.connected && settings.now.config.receive.allow.length > 0) {
+        searched = settings.now;
         // a domain that does not answer must not stop fetches from others
         finding = finding.then(() => findSources(deps, sources, warnOnce)).catch(logUnfound);
         await Promise.race([finding, clock.sleep(everyMs)]);
@@ -97,7 +101,7 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
     await finding;
   }
 
-  const polling = deps.allow.length > 0 ? poll() : Promise.resolve();
+  const polling = poll();
   return async () => {
     stop.abort();
     await polling;
@@ -110,6 +114,13 @@ const unfoundLog =
   (thrown: unknown): void =>
     warnOnce(`stores of sources cannot be found: ${ZpsendError.from(thrown).message}`);
 
+/** Is this host still to receive from the source, and to read that domain? */
+function isWanted({ settings }: StoredDeps, { bucket, domain }: Source): boolean {
+  const { allow, storeDomains } = settings.now.config.receive;
+  const isRead = domain === undefined || storeDomains.includes(domain);
+  return isRead && allow.some(({ from }) => from === '*' || from === bucket.source);
+}
+
 /** Finds the stores of all sources that may send here, in every JetStream domain. */
 async function findSources(
   deps: StoredDeps,
@@ -119,9 +130,10 @@ async function findSources(
   const logUnfound = unfoundLog(warnOnce);
   const at = await deps.store.open();
   const finding = [findIn(deps, sources, at, warnOnce).catch(logUnfound)];
-  if (deps.storeDomains.length > 0) {
+  const { storeDomains } = deps.settings.now.config.receive;
+  if (storeDomains.length > 0) {
     const own = await ownDomain(at);
-    for (const domain of deps.storeDomains)
+    for (const domain of storeDomains)
       if (domain !== own) finding.push(findIn(deps, sources, { ...at, domain }, warnOnce).catch(logUnfound));
   }
   await Promise.all(finding);
@@ -133,15 +145,24 @@ async function findIn(
   at: StoreAt,
   warnOnce: (line: string) => void,
 ): Promise<void> {
-  const named = deps.allow.flatMap(({ from }) => (from === '*' ? [] : [from]));
-  const found = deps.allow.some(({ from }) => from === '*') ? await sourcesOf(at) : [];
+  const { allow } = deps.settings.now.config.receive;
+  const named = allow.flatMap(({ from }) => (from === '*' ? [] : [from]));
+  const found = allow.some(({ from }) => from === '*') ? await sourcesOf(at) : [];
   for (const source of [...named, ...found]) {
     const key = `${source} ${at.domain ?? ''}`;
     if (sources.has(key)) continue;
     const bucket = await openStreams(at, source);
     const receipts = openReceipts({ nc: deps.bus.nc, domain: at.domain });
     const catalog = readCatalog(bucket, warnOnce);
-    sources.set(key, { bucket, catalog, receipts, busy: false, pause: timing.fetch.failedMs, after: 0 });
+    sources.set(key, {
+      bucket,
+      domain: at.domain,
+      catalog,
+      receipts,
+      busy: false,
+      pause: timing.fetch.failedMs,
+      after: 0,
+    });
   }
 }
 
@@ -214,7 +235,8 @@ async function receive(
     endProgress();
   }
   if (!error || hasReason(error, 'EXISTS', 'has-snapshot')) return { state: 'done', bytes: stream.bytes };
-  if (mayPass(error) || (!isLost(error) && !(await hasPool(deps, start.targetDataset)))) {
+  // a source that may no longer send keeps its streams
+  if (isStopped() || mayPass(error) || (!isLost(error) && !(await hasPool(deps, start.targetDataset)))) {
     source.pause = error.retryable ? timing.fetch.failedMs : timing.fetch.blockedMs;
     log.info(
       'store.kept',

@@ -1,4 +1,5 @@
 import type { JobContext } from '../../../lib/plan/request/job-context.ts';
+import type { Settings } from '../../../lib/settings/settings.ts';
 import type { ErrorBody } from '../../../schemas/errors.ts';
 import type { Job } from '../../../schemas/job.ts';
 import type { Evidence, Note, Step } from '../../../schemas/plan.ts';
@@ -14,6 +15,22 @@ import type { Progress } from '../reporting/progress.ts';
 import type { JobCompression } from '../transfer/compression.ts';
 import type { Failure } from './result.ts';
 import type { Waits } from './waits.ts';
+
+/** The settings with which a job begins. It ends with them too, even if this host's settings change meanwhile. */
+export type JobSettings = Pick<
+  JobDeps,
+  'allow' | 'silenceMs' | 'patienceMs' | 'bookmarks' | 'parallel' | 'compressionMode' | 'channel'
+>;
+
+export const jobSettingsOf = ({ config: { send, timing } }: Settings): JobSettings => ({
+  allow: send.allow,
+  silenceMs: timing.silenceSeconds * 1000,
+  patienceMs: timing.patienceSeconds * 1000,
+  bookmarks: send.bookmarks,
+  parallel: send.parallel,
+  compressionMode: send.compression,
+  channel: send.channel,
+});
 
 export interface JobDeps extends Omit<ChainDeps, 'ask'>, StoreDeliveryDeps {
   readonly instance: string;

@@ -2,12 +2,13 @@ import type { JobContext } from '../../../lib/plan/request/job-context.ts';
 import { timing } from '../../../lib/time/timing.ts';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import type { Job, JobStatusRequest } from '../../../schemas/job.ts';
+import type { CurrentSettings } from '../../host/current-settings.ts';
 import { newId } from '../../host/ids.ts';
 import { checkRequest } from '../planning/send-rules.ts';
 import { openFanOutGroup } from '../transfer/fan-out/group.ts';
 import { shareListing } from '../transfer/fan-out/shared-listing.ts';
 import { type RunningJob, startJob } from './job.ts';
-import type { JobDeps } from './job-run.ts';
+import { type JobDeps, type JobSettings, jobSettingsOf } from './job-run.ts';
 
 /** Ended jobs that `send.status` still reports. */
 const rememberedJobs = 100;
@@ -21,8 +22,13 @@ interface JobOrigin {
   readonly takesOver?: readonly string[];
 }
 
+/** What all jobs share. */
+export interface JobsDeps extends Omit<JobDeps, keyof JobSettings> {
+  readonly settings: CurrentSettings;
+}
+
 /** The dependencies that each job has for itself. */
-type OwnDeps = Pick<JobDeps, 'zfs' | 'fanOut' | 'startedBy' | 'takesOver' | 'from'>;
+type OwnDeps = JobSettings & Pick<JobDeps, 'zfs' | 'fanOut' | 'startedBy' | 'takesOver' | 'from'>;
 
 /** The jobs of this instance. */
 export interface Jobs {
@@ -46,7 +52,7 @@ export interface Jobs {
 /** Of a fan-out, for its slow members. */
 const waits = { gatherMs: timing.job.gatherMs, answerMs: timing.job.participantMs };
 
-export function openJobs(deps: JobDeps, maxJobs: number): Jobs {
+export function openJobs(deps: JobsDeps, maxJobs: number): Jobs {
   const { host } = deps;
   const jobs = new Map<string, RunningJob>();
   let stopping = false;
@@ -68,7 +74,8 @@ export function openJobs(deps: JobDeps, maxJobs: number): Jobs {
 
   return {
     start(contexts, { startedBy, takesOver, from } = {}) {
-      if (!takesOver) for (const context of contexts) checkRequest(deps.allow, context, from);
+      const settings = jobSettingsOf(deps.settings.now);
+      if (!takesOver) for (const context of contexts) checkRequest(settings.allow, context, from);
       if (stopping) throw new ZpsendError('BUSY', `the sender on ${host} is stopping`);
       checkRoom(host, running().length, contexts.length, maxJobs);
       const named = contexts.map((context) => ({ id: newId(), context }));
@@ -78,6 +85,7 @@ export function openJobs(deps: JobDeps, maxJobs: number): Jobs {
       const zfs = shareListing(deps.zfs);
       return named.map(({ id, context }, at) =>
         begin(id, context, {
+          ...settings,
           zfs: zfs(),
           fanOut: members[at],
           takesOver: takesOver?.[at],

@@ -3,22 +3,21 @@ import { isPermissionError } from '../../../lib/bus/jetstream/permission-error.t
 import { onBucketWrites } from '../../../lib/bus/jetstream/watch-bucket.ts';
 import { type BucketPolicy, makePolicyBucket, readPolicies } from '../../../lib/bus/policies/bucket.ts';
 import { policiesBucket } from '../../../lib/bus/subjects.ts';
+import { reconcileMsOf } from '../../../lib/settings/settings.ts';
 import type { Clock } from '../../../lib/time/clock.ts';
 import { timing } from '../../../lib/time/timing.ts';
 import { maxPoliciesOfAll } from '../../../schemas/policy.ts';
+import { type CurrentSettings, onChangeOf } from '../../host/current-settings.ts';
 import type { Log } from '../../host/log.ts';
-import { type ActivePolicies, activePolicies } from './active.ts';
-import type { Policy } from './policy.ts';
+import { type ActivePolicies, activePolicies, filePolicies } from './active.ts';
 
 export interface FollowDeps {
   readonly host: string;
   readonly bus: Bus;
   readonly log: Log;
   readonly clock: Clock;
-  /** The configuration file's. */
-  readonly policies: readonly Policy[];
-  /** The bucket is read this often even without a write, in ms. */
-  readonly reconcileMs: number;
+  /** With the configuration file's policies, and how often the bucket is read even without a write. */
+  readonly settings: CurrentSettings;
 }
 
 /**
@@ -27,7 +26,7 @@ export interface FollowDeps {
  * @returns ends it
  */
 export function followPolicies(deps: FollowDeps, use: (found: ActivePolicies) => void): () => void {
-  const { host, bus, log, clock, policies, reconcileMs } = deps;
+  const { host, bus, log, clock, settings } = deps;
   const { afterWriteMs, longAfterWriteMs } = timing.policies;
   let entries: readonly BucketPolicy[] = [];
   let logged: string | undefined;
@@ -37,6 +36,10 @@ export function followPolicies(deps: FollowDeps, use: (found: ActivePolicies) =>
   let reading = Promise.resolve();
   let stopped = false;
   const soon = new Set<() => void>();
+
+  function useAll(): void {
+    use(activePolicies(host, filePolicies(host, settings.now.config.send.policies), entries));
+  }
 
   async function read(): Promise<void> {
     try {
@@ -55,7 +58,7 @@ export function followPolicies(deps: FollowDeps, use: (found: ActivePolicies) =>
       if (logged !== why && !stopped) log.warn('policy.unreadable', `the bucket of policies cannot be read: ${why}`);
       logged = why;
     }
-    if (!stopped) use(activePolicies(host, policies, entries));
+    if (!stopped) useAll();
   }
   const readAgain = (): void => {
     reading = reading.then(() => (stopped ? undefined : read())).catch(() => {});
@@ -73,12 +76,20 @@ export function followPolicies(deps: FollowDeps, use: (found: ActivePolicies) =>
     mayRead = true;
     readAgain();
   });
-  const stopReading = clock.every(reconcileMs, readAgain);
+  let stopReading = clock.every(reconcileMsOf(settings.now), readAgain);
+  const unsubscribe = [
+    onChangeOf(settings, reconcileMsOf, () => {
+      stopReading();
+      stopReading = clock.every(reconcileMsOf(settings.now), readAgain);
+    }),
+    settings.onChange(useAll),
+  ];
   // the file's policies do not wait for the bucket
-  use(activePolicies(host, policies, entries));
+  useAll();
   readAgain();
   return () => {
     stopped = true;
+    for (const end of unsubscribe) end();
     stopReading();
     for (const cancel of soon) cancel();
     stopWatching();

@@ -1,13 +1,14 @@
 import { onSnapshotCreated, type SnapshotEvent } from '../../../lib/bus/events/snapshot-events.ts';
 import { decodeRequest } from '../../../lib/bus/rpc/codec.ts';
+import { reconcileMsOf } from '../../../lib/settings/settings.ts';
 import { timing } from '../../../lib/time/timing.ts';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import type { Policies } from '../../../schemas/policy.ts';
 import { snapshotCreatedSchema } from '../../../schemas/snapshot-created.ts';
+import { type CurrentSettings, onChangeOf } from '../../host/current-settings.ts';
 import type { Log } from '../../host/log.ts';
 import type { ActivePolicies } from './active.ts';
 import { followPolicies } from './follow.ts';
-import type { Policy } from './policy.ts';
 import { openPolicyJobs, type PolicyJobsDeps } from './policy-jobs.ts';
 import { openPolicyLog } from './policy-log.ts';
 import type { TargetTimes } from './target-state.ts';
@@ -15,10 +16,7 @@ import { type OpenTarget, openPolicyTargets } from './targets.ts';
 
 export interface PolicyRunnerDeps extends PolicyJobsDeps {
   readonly log: Log;
-  /** The configuration file's. */
-  readonly policies: readonly Policy[];
-  /** From one run of each policy to the next, without a trigger, in ms. */
-  readonly reconcileMs: number;
+  readonly settings: CurrentSettings;
 }
 
 export interface PolicyRunner {
@@ -29,8 +27,8 @@ export interface PolicyRunner {
 
 /** Runs the policies of a host: after each new snapshot, and from time to time. */
 export function openPolicyRunner(deps: PolicyRunnerDeps): PolicyRunner {
-  const { host, bus, log, clock, reconcileMs } = deps;
-  const policyTargets = openPolicyTargets(timesOf(reconcileMs));
+  const { host, bus, log, clock, settings } = deps;
+  const policyTargets = openPolicyTargets(timesOf(settings));
   const policyLog = openPolicyLog(log);
   const policyJobs = openPolicyJobs(deps, policyTargets, policyLog, schedule);
   let activePolicies: ActivePolicies = { policies: [], refused: [] };
@@ -75,6 +73,8 @@ export function openPolicyRunner(deps: PolicyRunnerDeps): PolicyRunner {
     schedule();
   }
 
+  // before the policies are followed: their next use sets the timer
+  const unsubscribe = onChangeOf(settings, reconcileMsOf, () => policyTargets.reconcileSooner(clock.now()));
   const leave = followPolicies(deps, use);
   const stopWatching = onceReconnected({ bus, clock }, () => {
     policyTargets.triggerAll(clock.now());
@@ -87,6 +87,7 @@ export function openPolicyRunner(deps: PolicyRunnerDeps): PolicyRunner {
       stopped = true;
       cancelRun();
       stopWatching();
+      unsubscribe();
       leave();
       policyJobs.stop();
       stopSnapshotEvents?.();
@@ -94,13 +95,18 @@ export function openPolicyRunner(deps: PolicyRunnerDeps): PolicyRunner {
   };
 }
 
-const timesOf = (reconcileMs: number): TargetTimes => ({
-  quiet: timing.policies.quietMs,
-  mostQuiet: timing.policies.mostQuietMs,
+function timesOf(settings: CurrentSettings): TargetTimes {
   // instances that were started together run at different times
-  reconcile: reconcileMs * (1 + Math.random() / 10),
-  silence: timing.policies.silenceMs,
-});
+  const spread = 1 + Math.random() / 10;
+  return {
+    quiet: timing.policies.quietMs,
+    mostQuiet: timing.policies.mostQuietMs,
+    get reconcile() {
+      return reconcileMsOf(settings.now) * spread;
+    },
+    silence: timing.policies.silenceMs,
+  };
+}
 
 /** Events were missed while the connection was lost: instances check at different times. @returns ends it */
 const onceReconnected = ({ bus, clock }: Pick<PolicyRunnerDeps, 'bus' | 'clock'>, look: () => void): (() => void) =>

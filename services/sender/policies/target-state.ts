@@ -21,6 +21,8 @@ export type Outcome = 'done' | 'passing' | 'refused';
 
 export type TargetEvent =
   | { readonly type: 'trigger'; readonly now: number }
+  /** The time from one run to the next has changed. */
+  | { readonly type: 'interval'; readonly now: number }
   /** The time is `now`, and `due` may be reached. */
   | { readonly type: 'wake'; readonly now: number }
   | { readonly type: 'ended'; readonly now: number; readonly outcome: Outcome }
@@ -73,6 +75,9 @@ function after(
   switch (event.type) {
     case 'trigger':
       return triggered(policyTarget, event.now, times);
+    case 'interval':
+      if (policyTarget.phase !== 'resting') return policyTarget;
+      return { phase: 'resting', due: Math.min(policyTarget.due, event.now + times.reconcile) };
     case 'ended':
       return policyTarget.phase === 'running' ? ended(policyTarget, event, times) : policyTarget;
     case 'other-runs': {

@@ -24,6 +24,8 @@ export interface PolicyTargets {
   /** A snapshot that may have to be sent. @param acknowledge called when a run for it has started, or none is needed */
   trigger(snapshot: string, now: number, acknowledge: () => void): void;
   triggerAll(now: number): void;
+  /** The reconcile interval has changed: policy targets that rest do so no longer than that from now on. */
+  reconcileSooner(now: number): void;
   feed(key: string, event: Exclude<TargetEvent, { type: 'wake' }>): void;
   /** The policy targets that run from now on. */
   wake(now: number): OpenTarget[];
@@ -84,6 +86,9 @@ export function openPolicyTargets(times: TargetTimes): PolicyTargets {
     },
     triggerAll(now) {
       for (const policyTarget of policyTargets.values()) step(policyTarget, { type: 'trigger', now });
+    },
+    reconcileSooner(now) {
+      for (const policyTarget of policyTargets.values()) step(policyTarget, { type: 'interval', now });
     },
     feed(key, event) {
       const policyTarget = policyTargets.get(key);

@@ -3,11 +3,13 @@ import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { readStatus } from '../../../lib/bus/status/read.ts';
 import type { StatusStore } from '../../../lib/bus/status/store.ts';
 import { statusKey } from '../../../lib/bus/subjects.ts';
+import { reconcileMsOf } from '../../../lib/settings/settings.ts';
 import type { Clock } from '../../../lib/time/clock.ts';
 import { timing } from '../../../lib/time/timing.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { datasetSchema } from '../../../schemas/names.ts';
+import { type CurrentSettings, onChangeOf } from '../../host/current-settings.ts';
 import type { Log } from '../../host/log.ts';
 import { isDue, refreshed } from './refreshed-status.ts';
 
@@ -18,8 +20,8 @@ export interface RefreshDeps {
   readonly clock: Clock;
   readonly log: Pick<Log, 'debug'>;
   readonly store: Pick<StatusStore, 'replace'>;
-  /** From one refresh to the next, in milliseconds. */
-  readonly reconcileMs: number;
+  /** Their interval is that from one refresh to the next. */
+  readonly settings: CurrentSettings;
 }
 
 /** Writes at once. */
@@ -30,11 +32,11 @@ const atOnce = 4;
  * that are due. An entry whose source is gone stays as it is, and becomes stale.
  * @returns a function that ends it
  */
-export function keepFresh({ host, bus, zfs, clock, log, store, reconcileMs }: RefreshDeps): () => void {
+export function keepFresh({ host, bus, zfs, clock, log, store, settings }: RefreshDeps): () => void {
   const stop = new AbortController();
-  const everySeconds = reconcileMs / 1000;
 
   async function refresh(): Promise<void> {
+    const everySeconds = reconcileMsOf(settings.now) / 1000;
     const rows = (await readStatus(bus, host))?.found ?? [];
     const due = rows.filter(
       ({ dataset, entry }) => datasetSchema.safeParse(dataset).success && isDue(entry, everySeconds, clock.date()),
@@ -51,9 +53,18 @@ export function keepFresh({ host, bus, zfs, clock, log, store, reconcileMs }: Re
     });
   }
 
+  /** A changed interval counts at once: the old one may be a week. */
+  async function sleepOrChange(ms: number): Promise<void> {
+    const wake = new AbortController();
+    const unsubscribe = onChangeOf(settings, reconcileMsOf, () => wake.abort());
+    await clock.sleep(ms, AbortSignal.any([stop.signal, wake.signal])).catch(() => {});
+    unsubscribe();
+    stop.signal.throwIfAborted();
+  }
+
   async function keep(): Promise<void> {
-    for (let ms = timing.status.firstRefreshMs; ; ms = reconcileMs * (1 + Math.random() / 10)) {
-      await clock.sleep(ms, stop.signal);
+    for (let ms = timing.status.firstRefreshMs; ; ms = reconcileMsOf(settings.now) * (1 + Math.random() / 10)) {
+      await sleepOrChange(ms);
       await refresh().catch((thrown) =>
         log.debug(
           'status.refresh-failed',

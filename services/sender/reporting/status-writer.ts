@@ -31,8 +31,8 @@ export interface StatusWriterDeps {
   readonly store: Pick<StatusStore, 'put'>;
   readonly log: Pick<Log, 'info' | 'warn'>;
   readonly clock: Pick<Clock, 'after'>;
-  /** How often this sender lists its sources again; undefined for one that ends before that. */
-  readonly reconcileSeconds?: number | undefined;
+  /** How often this sender lists its sources again; absent for one that ends before that. */
+  readonly reconcileSeconds?: (() => number) | undefined;
 }
 
 export function openStatusWriter({ store, log, clock, reconcileSeconds }: StatusWriterDeps): StatusWriter {
@@ -60,7 +60,7 @@ export function openStatusWriter({ store, log, clock, reconcileSeconds }: Status
 
   async function write(key: string, entry: () => StatusEntry): Promise<void> {
     try {
-      await store.put(key, expecting(entry(), reconcileSeconds));
+      await store.put(key, expecting(entry(), reconcileSeconds?.()));
       failures.over();
     } catch (thrown) {
       if (!waiting.has(key)) waiting.set(key, entry);

@@ -27,7 +27,8 @@ export interface OwnStoreOptions {
   readonly host: string;
   readonly bus: Bus;
   readonly connection: StoreConnection;
-  readonly bounds: BucketBounds;
+  /** Of a bucket that is created now. */
+  readonly bounds: () => BucketBounds;
   readonly log: Log;
 }
 
@@ -67,7 +68,7 @@ export function ownStore({ host, bus, connection, bounds, log }: OwnStoreOptions
       const own = await openOnce();
       // at the first use, or after it was lost
       if ((await own.bucket.mark()) === undefined) {
-        const bytes = await createStreamsBucket(await connection.open(), host, bounds);
+        const bytes = await createStreamsBucket(await connection.open(), host, bounds());
         log.info('store.created', `created the store of ${host}, for ${Math.floor(bytes / 2 ** 20)} MiB`);
       }
       return own;

@@ -40,6 +40,21 @@ test('a service counts as started while NATS is down, before it serves and after
   expect(lines().at(-1)).toBe('STATUS=stopping: SIGTERM');
 });
 
+test('a reload is reported to systemd, and then its end', async () => {
+  await using server = await startNatsServer({ jetstream: true });
+  const { env, lines, shows } = await useNotify();
+  const { service } = await useReceiver(env, server.url);
+  await shows(/^STATUS=receiver on /);
+  const before = lines().length;
+  process.kill(service.pid, 'SIGHUP');
+  await service.logged('settings.unchanged');
+  await shows(/^READY=1$/, before);
+  const reported = lines().slice(before);
+  const at = reported.indexOf('RELOADING=1');
+  expect(reported[at + 1]).toMatch(/^MONOTONIC_USEC=\d+$/);
+  expect(reported.indexOf('READY=1')).toBeGreaterThan(at);
+});
+
 test('a service that ends while it waits for NATS reports that', async () => {
   await using server = await startNatsServer();
   await server.kill();

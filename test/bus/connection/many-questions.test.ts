@@ -18,7 +18,7 @@ test('hundreds of simultaneous info requests are all answered, with a few listin
   };
   const zfs: Partial<Zfs> = { version: async () => 'zfs-2.3.2', pools };
   const self = { service: 'receiver' as const, instance: 'instance01', pid: 1, version: '1', machine: {} };
-  const served = serveHost({ host: 'smos-00', bus, zfs: zfs as Zfs, self, limits: {} }, false);
+  const served = serveHost({ host: 'smos-00', bus, zfs: zfs as Zfs, self, limits: () => ({}) }, false);
   await bus.nc.flush();
   const ask = () => request(asker, subjects.info('smos-00'), {}, infoSchema, 20_000);
   const answers = await Promise.all(Array.from({ length: 300 }, ask));

@@ -118,6 +118,8 @@ describe('the SMF manifest', () => {
       // svc.startd puts `exec` before it
       { name: 'start', exec: `/bin/sh -c 'set -a; . /etc/zpsend/env; exec zpsend ${name.replace(/.*-/, '')}'` },
       { name: 'stop', exec: ':kill', timeout_seconds: '40' },
+      // the service alone, not its zfs processes
+      { name: 'refresh', exec: "/bin/sh -c 'kill -HUP $(svcprop -p restarter/start_pid $SMF_FMRI)'" },
     ]);
     // svc.startd restarts a child service whenever it ends (svc.startd(8))
     expect(valuesOf('propval')).toContainEqual({ name: 'duration', type: 'astring', value: 'child' });

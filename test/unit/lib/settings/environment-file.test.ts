@@ -1,9 +1,13 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { saysNats } from '../../../../lib/bus/connection/nats-settings.ts';
-import { parseEnvironmentFile, programEnvironment } from '../../../../lib/settings/environment-file.ts';
+import {
+  environmentReader,
+  parseEnvironmentFile,
+  programEnvironment,
+} from '../../../../lib/settings/environment-file.ts';
 import { mentions } from '../../../support/mentions.ts';
 
 let folder: string;
@@ -78,5 +82,47 @@ describe('the environment of a program', () => {
     expect(() => programEnvironment(named, saysNats)).toThrow(
       expect.objectContaining({ code: 'BAD_REQUEST', message: mentions('ZPSEND_ENV_FILE', 'ENOENT') }),
     );
+  });
+});
+
+describe('the environment of a running service', () => {
+  const path = () => join(folder, 'again');
+  /** A service that starts with this file and environment, and reads both again when the file has changed. */
+  function again(before: string, env: NodeJS.ProcessEnv, after: string): NodeJS.ProcessEnv {
+    writeFileSync(path(), before);
+    const read = environmentReader(env, saysNats, path());
+    expect(read(), 'without a change').toEqual(programEnvironment(env, saysNats, path()).env);
+    writeFileSync(path(), after);
+    return read();
+  }
+  const before = 'NATS_URL=nats://a:1\nNATS_NKEY=/k\nZPSEND_ALLOW=a=tank\nZPSEND_PARALLEL=3\n';
+  const after = 'NATS_URL=nats://b:1\nNATS_NKEY=/k\nZPSEND_ALLOW=b=tank\nZPSEND_BOOKMARKS=off\n';
+  const variables = { NATS_URL: 'nats://b:1', NATS_NKEY: '/k', ZPSEND_ALLOW: 'b=tank', ZPSEND_BOOKMARKS: 'off' };
+
+  test('has the new values, also those that systemd or a shell had taken from the file', () => {
+    expect(again(before, { PATH: '/bin' }, after)).toEqual({ PATH: '/bin', ...variables });
+    const taken = { ...parseEnvironmentFile(before), PATH: '/bin', HOME: '/root' };
+    expect(again(before, taken, after)).toEqual({ PATH: '/bin', HOME: '/root', ...variables });
+    expect(again(before, taken, '')).toEqual({ PATH: '/bin', HOME: '/root' });
+  });
+
+  test('keeps the values of the environment that differ from the file', () => {
+    expect(again(before, { ZPSEND_ALLOW: 'c=tank' }, after)).toEqual({ ...variables, ZPSEND_ALLOW: 'c=tank' });
+  });
+
+  test('keeps all NATS settings of an environment that has some of its own', () => {
+    const env = { NATS_URL: 'nats://c:1', NATS_NKEY: '/k', ZPSEND_ALLOW: 'a=tank' };
+    const kept = { NATS_URL: 'nats://c:1', NATS_NKEY: '/k' };
+    expect(again(before, env, after)).toEqual({ ...kept, ZPSEND_ALLOW: 'b=tank', ZPSEND_BOOKMARKS: 'off' });
+  });
+
+  test('is refused while a file that was read at the start cannot be read', () => {
+    writeFileSync(path(), before);
+    const read = environmentReader({}, saysNats, path());
+    rmSync(path());
+    mkdirSync(path());
+    expect(read).toThrow(expect.objectContaining({ code: 'BAD_REQUEST', message: mentions(path()) }));
+    rmSync(path(), { recursive: true });
+    expect(read()).toEqual({});
   });
 });

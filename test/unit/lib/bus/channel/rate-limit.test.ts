@@ -7,6 +7,41 @@ import { manualClock } from '../../../../support/manual-clock.ts';
 const clockOf = (now: () => number): Clock => ({ ...manualClock(), now });
 
 describe('a rate limit', () => {
+  test('that changes counts the elapsed time at the old rate', () => {
+    let time = 0;
+    const rateLimit = openRateLimit(
+      1000,
+      clockOf(() => time),
+    );
+    rateLimit.take(100);
+    time += 50;
+    rateLimit.setRate(10_000);
+    expect(rateLimit.room()).toBe(0);
+    time += 50;
+    expect(rateLimit.room()).toBe(550);
+  });
+
+  test('that is lifted wakes those who wait at once, and one that is set again starts empty', async () => {
+    const clock = manualClock();
+    const rateLimit = openRateLimit(1000, clock);
+    let woken = 0;
+    rateLimit.onRoom(() => {
+      woken += 1;
+    });
+    rateLimit.take(10_000);
+    await clock.advance(100);
+    expect(woken).toBe(0);
+    rateLimit.setRate(undefined);
+    expect([woken, rateLimit.room(), clock.pending]).toEqual([1, Number.POSITIVE_INFINITY, 0]);
+    rateLimit.take(1_000_000);
+    rateLimit.setRate(1000);
+    expect([rateLimit.room(), clock.pending]).toEqual([0, 1]);
+    await clock.advance(100);
+    expect(rateLimit.room()).toBe(100);
+    rateLimit.setRate(2000);
+    expect(clock.pending, 'one timer').toBe(1);
+  });
+
   test('allows a burst of a tenth of a second, and then the bytes of the elapsed time', () => {
     let time = 0;
     const rateLimit = openRateLimit(

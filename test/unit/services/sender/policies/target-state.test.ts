@@ -131,6 +131,21 @@ test('a trigger is kept while another sender runs, and a silent sender’s run i
   expect(next(policyTargets.elsewhere, { type: 'wake', now: 12_000 }, times).start).toBe(true);
 });
 
+test.each<[Phase, number, number]>([
+  ['resting', 10, now + 10],
+  ['resting', 600_000, 50_000],
+  ['settling', 10, 10_020],
+  ['elsewhere', 10, 12_000],
+  ['waiting', 10, 12_000],
+])('of a new interval a target that is %s rests no longer than that: %i ms', (phase, reconcile, due) => {
+  const { policyTarget, start } = next(policyTargets[phase], { type: 'interval', now }, { ...times, reconcile });
+  expect([policyTarget, start]).toEqual([{ ...policyTargets[phase], due }, false]);
+});
+
+test('a running target keeps running when the interval changes', () => {
+  expect(play(policyTargets.running, { type: 'interval', now })).toEqual(policyTargets.running);
+});
+
 test('the delays after failures grow from one second to five minutes', () => {
   expect([1, 2, 3, 9, 10, 10_000].map(targetBackOff)).toEqual([1000, 2000, 4000, 256_000, 300_000, 300_000]);
 });
