@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { execa } from 'execa';
+import { vi } from 'vitest';
 import { program } from '../program.ts';
 import { type ServiceProcess, startService } from '../service.ts';
 import { makeSimHost, type SimHost } from '../sim-host.ts';
@@ -79,12 +80,19 @@ export async function makeDocWorld(url: string, natsCli: string | undefined): Pr
   const start = async (host: DocHost, name: 'sender' | 'receiver') => {
     if (!host.services.has(name)) host.services.set(name, await startService(name, environment(host)));
   };
+  async function reload(service: ServiceProcess | undefined): Promise<void> {
+    if (!service) throw new Error('systemctl reload: the service does not run');
+    const before = service.log.length;
+    process.kill(service.pid, 'SIGHUP');
+    const isRead = (line: string) => /"event":"settings[.](changed|unchanged|refused)"/.test(line);
+    await vi.waitUntil(() => service.log.slice(before).some(isRead), { timeout: 30_000 });
+  }
   async function systemctl(host: DocHost, words: readonly string[]): Promise<void> {
     const [verb = '', ...units] = words.filter((word) => !word.startsWith('-'));
     for (const unit of units) {
       const [, name] = /^zpsend-(sender|receiver)(?:\.service)?$/.exec(unit) ?? [];
       if (name !== 'sender' && name !== 'receiver') throw new Error(`systemctl ${words.join(' ')}: no unit of zpsend`);
-      if (verb === 'reload') process.kill(host.services.get(name)?.pid ?? Number.NaN, 'SIGHUP');
+      if (verb === 'reload') await reload(host.services.get(name));
       else if (verb === 'status') continue;
       else {
         if (verb === 'stop' || verb === 'disable' || verb === 'restart') await stop(host, name);
