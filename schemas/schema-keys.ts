@@ -14,7 +14,8 @@ function formsOf(schema: Schema): z.core.$ZodTypes[] {
     case 'prefault':
       return formsOf(def.innerType);
     case 'pipe':
-      return formsOf(def.in);
+      // a value that is preprocessed has its form behind the transform
+      return formsOf((def.in as z.core.$ZodTypes)._zod.def.type === 'transform' ? def.out : def.in);
     case 'union':
       return def.options.flatMap(formsOf);
     default:

@@ -9,7 +9,7 @@ import { nearestWords } from '../../schemas/nearest-word.ts';
 
 const known = [zpsendVariables, keyVariables, natsVariables, otherNatsVariables, otherVariables].flatMap(Object.keys);
 
-/** The variables that are read by nothing, and are near to one that is: `ZPSEND_PARALEL` to `ZPSEND_PARALLEL`. */
+/** The variables that are read by nothing, and are near to one that is, such as one with a letter less. */
 export function misspeltVariables(env: NodeJS.ProcessEnv): { name: string; meant: string[] }[] {
   return Object.keys(env)
     .filter((name) => /^(?:ZPSEND|NATS)_/i.test(name) && !known.includes(name))
@@ -17,7 +17,7 @@ export function misspeltVariables(env: NodeJS.ProcessEnv): { name: string; meant
     .filter(({ meant }) => meant.length > 0);
 }
 
-/** Only the part after the prefix counts: `ZPSEND_NKEY` is not near to `ZPSEND_HOST`. */
+/** Only the part after the prefix counts, which all have in common. */
 function nearestVariables(name: string): string[] {
   const [, prefix = '', rest = ''] = /^([^_]*_)(.*)$/.exec(name) ?? [];
   const siblings = known.filter((one) => one.startsWith(prefix.toUpperCase()));

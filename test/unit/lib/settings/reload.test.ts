@@ -36,7 +36,8 @@ const others: Record<keyof typeof takesEffect, Settings> = {
 /** The keys of the schema, below its sections. */
 function pathsOf(schema: z.ZodType, path = ''): string[] {
   let inner: unknown = schema;
-  while (inner instanceof z.ZodPrefault || inner instanceof z.ZodDefault) inner = inner.unwrap();
+  while (inner instanceof z.ZodPrefault || inner instanceof z.ZodDefault || inner instanceof z.ZodPipe)
+    inner = inner instanceof z.ZodPipe ? inner.out : inner.unwrap();
   const isSection = inner instanceof z.ZodObject && path.split('.').length < 2;
   if (!isSection || !(inner instanceof z.ZodObject)) return [path];
   return Object.entries(inner.shape).flatMap(([key, one]) => pathsOf(one, path === '' ? key : `${path}.${key}`));
