@@ -11,7 +11,8 @@ export const logEventGroups = {
     'service.stopping': 'The service ends its work, after a signal or a fault.',
     'service.stop-forced': 'Stopping takes too long, so the service ends at once.',
     'service.stopped': 'The service has stopped.',
-    'settings.changed': 'The service has read its configuration again. New work uses the changed settings in `settings`.',
+    'settings.changed':
+      'The service has read its configuration again. New work uses the changed settings in `settings`.',
     'settings.unchanged': 'The service has read its configuration again, and no setting has changed.',
     'settings.refused': 'The configuration is invalid, so the service keeps its settings.',
     'settings.need-restart': 'Changed settings that take effect after a restart. `settings` names them.',

@@ -4,9 +4,7 @@ import { type Settings, settingVariables } from './settings.ts';
 
 type Section = 'receive' | 'send' | 'timing';
 /** The path of a setting in the configuration file: a key of one of the three sections, or a whole top-level key. */
-type SettingPath =
-  | Exclude<keyof Config, Section>
-  | { [S in Section]: `${S}.${keyof Config[S] & string}` }[Section];
+type SettingPath = Exclude<keyof Config, Section> | { [S in Section]: `${S}.${keyof Config[S] & string}` }[Section];
 
 /**
  * When a changed setting takes effect in a running service. `at once`: for all new work. `restart`: the service has built something

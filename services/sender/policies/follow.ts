@@ -31,15 +31,12 @@ export function followPolicies(deps: FollowDeps, use: (found: ActivePolicies) =>
   let entries: readonly BucketPolicy[] = [];
   let logged: string | undefined;
   /** Until the next reconnect. */
-  let mayMake = true;
-  let mayRead = true;
+  let [mayMake, mayRead] = [true, true];
   let reading = Promise.resolve();
   let stopped = false;
   const soon = new Set<() => void>();
 
-  function useAll(): void {
-    use(activePolicies(host, filePolicies(host, settings.now.config.send.policies), entries));
-  }
+  const useAll = () => use(activePolicies(host, filePolicies(host, settings.now.config.send.policies), entries));
 
   async function read(): Promise<void> {
     try {
@@ -76,11 +73,12 @@ export function followPolicies(deps: FollowDeps, use: (found: ActivePolicies) =>
     mayRead = true;
     readAgain();
   });
-  let stopReading = clock.every(reconcileMsOf(settings.now), readAgain);
+  const everyReconcile = () => clock.every(reconcileMsOf(settings.now), readAgain);
+  let stopReading = everyReconcile();
   const unsubscribe = [
     onChangeOf(settings, reconcileMsOf, () => {
       stopReading();
-      stopReading = clock.every(reconcileMsOf(settings.now), readAgain);
+      stopReading = everyReconcile();
     }),
     settings.onChange(useAll),
   ];
