@@ -15,7 +15,7 @@ const natsCli = await findNatsCli();
 
 /** Commands that change nothing; what they print may need a moment to come true. */
 const isReading = (text: string): boolean =>
-  /^(zpsend (status|policies|hosts|locks|snapshots|store ls|verify|plan)|zfs list|zfs get|nats (kv get|object ls))\b/.test(
+  /^(zpsend (status|policies|hosts|locks|snapshots|store ls|verify|plan)|zfs (list|get|holds)|nats (kv get|object ls))\b/.test(
     text,
   );
 const patienceMs = 30_000;

@@ -110,8 +110,8 @@ export async function makeDocWorld(url: string, natsCli: string | undefined): Pr
         await sim.zpool('create', poolOf(name));
         if (name === source) await fillSource(sim);
         if (!isRunning) return;
-        if (name !== source)
-          await world.write(name, '/etc/zpsend.yaml', `receive:\n  allow: [{ from: "*", into: ${poolOf(name)} }]\n`);
+        const receive = `receive:\n  allow: [{ from: "*", into: ${poolOf(name)} }]\n`;
+        await world.write(name, '/etc/zpsend.yaml', name === source ? '{}\n' : receive);
         await start(host, name === source ? 'sender' : 'receiver');
       };
       await Promise.all(names.map(one));
