@@ -63,8 +63,7 @@ describe.each(pages)('%s', (page) => {
     }
   });
 
-  test.runIf(commands.length > 0)('its commands do what it shows', { timeout: 300_000 }, async ({ skip }) => {
-    if (natsCli === undefined && commands.some(({ text }) => /\bnats /.test(text))) skip('there is no nats command');
+  test.runIf(commands.length > 0)('its commands do what it shows', { timeout: 300_000 }, async () => {
     const world = await makeDocWorld(natsUrl(), natsCli);
     onTestFinished(() => world.end());
     await world.prepare(
@@ -75,6 +74,8 @@ describe.each(pages)('%s', (page) => {
       if (block.kind === 'file') await world.write(block.host, block.path, block.text);
       if (block.kind !== 'console') continue;
       for (const command of block.commands) {
+        // the pages show it beside zpsend's own commands, and nothing after it depends on it
+        if (natsCli === undefined && command.text.startsWith('nats ')) continue;
         await follow(world, command).catch((error) => {
           error.message = `${page}:${command.line}: ${command.host}# ${command.text}\n${error.message}`;
           throw error;
