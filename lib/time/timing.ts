@@ -251,7 +251,7 @@ export const timing = durations({
     statusMs: 1000,
     jobsMs: 2000,
     demoReadyMs: 60_000,
-    /** A completion in a shell has this long, with the start of the process. */
+    /** A completion in a shell looks for names this long. */
     completionMs: 300,
   },
 });

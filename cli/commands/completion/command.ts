@@ -22,7 +22,7 @@ export function addCompletion(program: Command, cli: Cli): void {
 
 const help = `
 Completes commands, options, choices, datasets, snapshots, hosts and jobs. Names
-come from zfs list and from the bus; what takes longer than 0.3 s is left out.
+come from zfs list and from the bus. A search that takes over 0.3 s is left out.
 
 Examples:
   zpsend completion bash | sudo tee /etc/bash_completion.d/zpsend

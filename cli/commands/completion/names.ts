@@ -18,19 +18,17 @@ const nothing: Known = { hosts: [], jobs: [], names: [] };
  */
 export async function findNames(cli: Cli, { hosts, jobs, names }: Needed): Promise<Known> {
   if (!hosts && !jobs && !names) return nothing;
-  // since this process started
-  const left = timing.cli.completionMs - performance.now();
-  if (left <= 0) return nothing;
-  const cancel = systemClock.after(left, () => process.exit());
+  const { completionMs: most } = timing.cli;
+  const cancel = systemClock.after(most, () => process.exit());
   // no message of the connection may reach the terminal
   const quiet: Cli = { ...cli, io: { ...cli.io, err: () => {} } };
   const overBus = <T>(use: (bus: Bus) => Promise<T[]>): Promise<T[]> => withBus(quiet, use).catch(() => []);
   const local = names && (names.host === undefined || names.host === hereOf(cli)) ? names : undefined;
   const known = await Promise.all([
     hosts ? overBus(registeredHosts) : [],
-    jobs ? overBus((bus) => jobsOn(bus, left / 2)) : [],
+    jobs ? overBus((bus) => jobsOn(bus, most / 2)) : [],
     local
-      ? cli.local.zfsNames(local.dataset, left).catch(() => [])
+      ? cli.local.zfsNames(local.dataset, most).catch(() => [])
       : names
         ? overBus((bus) => namesOn(bus, names))
         : [],
